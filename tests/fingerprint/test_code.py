@@ -1,0 +1,724 @@
+"""What counts as a step's code, and what does not."""
+# ruff: noqa: E501  # the texts of modules, one case a line
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import linecache
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from zencache.exceptions import UnfingerprintableError
+from zencache.fingerprint import Code, code_of, is_user_code
+
+_count = itertools.count()
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Writes files as a new package and imports its ``main``; ``PKG`` in a text is the package's name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def load(files: str | dict[str, str]):
+        package = f"zc_user_{next(_count)}"
+        files = {"main.py": files} if isinstance(files, str) else files
+        for name, text in files.items():
+            path = tmp_path / package / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text).replace("PKG", package))
+        importlib.invalidate_caches()
+        return importlib.import_module(f"{package}.main")
+
+    yield load
+    for name in [name for name in sys.modules if name.startswith("zc_user_")]:
+        del sys.modules[name]
+
+
+def key(code: Code) -> list[tuple[str, str]]:
+    return [(unit.identity, unit.fingerprint) for unit in code.units]
+
+
+def labels(code: Code) -> list[str]:
+    return [unit.label.partition(".")[2] for unit in code.units]
+
+
+# name: a module text (or files), then what is replaced by what
+COUNTS = {
+    "its own body": ("def step(): return 1", "return 1", "return 2"),
+    "a type of a constant": ("def step(): return 1", "return 1", "return True"),
+    "a helper": ("def h(): return 1\ndef step(): return h()", "return 1", "return 2"),
+    "a helper used in a comprehension": (
+        "def h(x): return x + 1\ndef step(): return [h(x) for x in (1, 2)]",
+        "x + 1",
+        "x + 2",
+    ),
+    "a helper used in a nested function": (
+        "def h(x): return x + 1\ndef step():\n    def g(): return (lambda: h(1))()\n    return g()",
+        "x + 1",
+        "x + 2",
+    ),
+    "a helper of a helper": (
+        "def i(): return 1\ndef h(): return i()\ndef step(): return h()",
+        "return 1",
+        "return 2",
+    ),
+    "an operator": ("def step(a=1): return a + a", "a + a", "a - a"),
+    "the name of a builtin": ("def step(): return max(1, 2)", "max", "min"),
+    "a constant": ("N = 3\ndef step(): return N", "N = 3", "N = 4"),
+    "a constant in a dict": ("N = {'a': [1]}\ndef step(): return N", "[1]", "[2]"),
+    "a default": ("def step(a=1): return a", "a=1", "a=2"),
+    "a keyword default": ("def step(*, a=1): return a", "a=1", "a=2"),
+    "a default of a nested function": (
+        "def step():\n    def g(*, a, b=1): return b\n    return g(a=1)",
+        "a, b=1",
+        "a=1, b",
+    ),
+    "a closure": (
+        "def make(n):\n    def inner(): return n\n    return inner\nstep = make(1)",
+        "make(1)",
+        "make(2)",
+    ),
+    "a base class": (
+        "class A:\n    def f(self): return 1\nclass B(A): pass\ndef step(): return B().f()",
+        "return 1",
+        "return 2",
+    ),
+    "a metaclass": (
+        "class M(type):\n    def f(cls): return 1\nclass A(metaclass=M): pass\ndef step(): return A.f()",
+        "return 1",
+        "return 2",
+    ),
+    "a property": (
+        "class A:\n    @property\n    def f(self): return 1\ndef step(): return A().f",
+        "return 1",
+        "return 2",
+    ),
+    "a setter": (
+        "class A:\n    @property\n    def f(self): return 1\n    @f.setter\n    def f(self, v): self.v = v\n"
+        "def step(): A().f = 3",
+        "self.v = v",
+        "self.w = v",
+    ),
+    "a static method": (
+        "class A:\n    @staticmethod\n    def f(): return 1\ndef step(): return A.f()",
+        "return 1",
+        "return 2",
+    ),
+    "a class method": (
+        "class A:\n    @classmethod\n    def f(cls): return 1\ndef step(): return A.f()",
+        "return 1",
+        "return 2",
+    ),
+    "a cached property": (
+        "import functools\nclass A:\n    @functools.cached_property\n    def f(self): return h()\n"
+        "def h(): return 1\ndef step(): return A().f",
+        "return 1",
+        "return 2",
+    ),
+    "a class attribute": ("class A:\n    n = 1\ndef step(): return A.n", "n = 1", "n = 2"),
+    "a statement in a class body": (
+        "class A:\n    for n in (1, 2): pass\ndef step(): return A.n",
+        "(1, 2)",
+        "(1, 3)",
+    ),
+    "a nested class": (
+        "class A:\n    class B:\n        def f(self): return 1\ndef step(): return A.B().f()",
+        "return 1",
+        "return 2",
+    ),
+    "an attribute set on a class later": (
+        "class A: pass\nA.n = 1\ndef step(): return A.n",
+        "A.n = 1",
+        "A.n = 2",
+    ),
+    "a method set on a class later": (
+        "class A:\n    def f(self): return 0\nA.f = lambda self: 1\ndef step(): return A().f()",
+        "self: 1",
+        "self: 2",
+    ),
+    "a decorator that wraps": (
+        "import functools\ndef d(f):\n    @functools.wraps(f)\n    def w(): return f() + 1\n    return w\n"
+        "@d\ndef h(): return 1\ndef step(): return h()",
+        "f() + 1",
+        "f() + 2",
+    ),
+    "a function below a decorator": (
+        "def d(f):\n    def w(): return f() + 1\n    return w\n@d\ndef h(): return 5\ndef step(): return h()",
+        "return 5",
+        "return 6",
+    ),
+    "an argument of a decorator": (
+        "def d(n):\n    def e(f): f.n = n; return f\n    return e\n@d(1)\ndef h(): return 5\ndef step(): return h()",
+        "@d(1)",
+        "@d(2)",
+    ),
+    "a function below an installed decorator": (
+        "import contextlib\n@contextlib.contextmanager\ndef h(): yield 1\ndef step():\n    with h() as x: return x",
+        "yield 1",
+        "yield 2",
+    ),
+    "a function below lru_cache": (
+        "import functools\n@functools.lru_cache\ndef h(): return 1\ndef step(): return h()",
+        "return 1",
+        "return 2",
+    ),
+    "a function in a list": (
+        "def h(): return 1\nALL = [h]\ndef step(): return ALL[0]()",
+        "return 1",
+        "return 2",
+    ),
+    "a function in a dict": (
+        "ALL = {'h': lambda: 1}\ndef step(): return ALL['h']()",
+        "lambda: 1",
+        "lambda: 2",
+    ),
+    "a partial's function": (
+        "import functools\ndef h(x): return x + 1\nP = functools.partial(h, 1)\ndef step(): return P()",
+        "x + 1",
+        "x + 2",
+    ),
+    "a partial's argument": (
+        "import functools\ndef h(x): return x + 1\nP = functools.partial(h, 1)\ndef step(): return P()",
+        "(h, 1)",
+        "(h, 2)",
+    ),
+    "a bound method": (
+        "class A:\n    def __init__(self, n): self.n = n\n    def f(self): return self.n\nF = A(1).f\n"
+        "def step(): return F()",
+        "A(1)",
+        "A(2)",
+    ),
+    "a callable instance's class": (
+        "class A:\n    def __call__(self): return 1\nF = A()\ndef step(): return F()",
+        "return 1",
+        "return 2",
+    ),
+    "a callable instance's state": (
+        "class A:\n    def __init__(self, n): self.n = n\n    def __call__(self): return self.n\nF = A(1)\n"
+        "def step(): return F()",
+        "A(1)",
+        "A(2)",
+    ),
+    "a recursion": (
+        "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 0 and even(n - 1)\n"
+        "def step(): return even(4)",
+        "n != 0",
+        "n > 0",
+    ),
+    "a dataclass field": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\ndef step(): return A()",
+        "n: int = 1",
+        "n: int = 2",
+    ),
+    "a dataclass annotation": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\ndef step(): return A()",
+        "n: int",
+        "n: float",
+    ),
+    "a dataclass option": (
+        "from dataclasses import dataclass\n@dataclass(order=True)\nclass A:\n    n: int = 1\ndef step(): return A()",
+        "order",
+        "frozen",
+    ),
+    "a default factory": (
+        "from dataclasses import dataclass, field\ndef make(): return [1]\n@dataclass\nclass A:\n"
+        "    n: list = field(default_factory=make)\ndef step(): return A()",
+        "[1]",
+        "[2]",
+    ),
+    "an enum": (
+        "import enum\nclass E(enum.Enum):\n    A = 1\n    B = 2\ndef step(): return E.B",
+        "B = 2",
+        "B = 3",
+    ),
+    "a member of an enum": (
+        "import enum\nclass E(enum.Enum):\n    A = 1\n    B = 2\ndef step(): return E.B",
+        "E.B",
+        "E.A",
+    ),
+    "a pydantic field": (
+        "import pydantic\nclass M(pydantic.BaseModel):\n    n: int = pydantic.Field(1, gt=0)\n"
+        "def step(): return M().n",
+        "gt=0",
+        "gt=1",
+    ),
+    "a pydantic validator": (
+        "import pydantic\nclass M(pydantic.BaseModel):\n    n: int = 1\n    @pydantic.field_validator('n')\n"
+        "    @classmethod\n    def check(cls, v): return h(v)\ndef h(v): return v + 1\ndef step(): return M(n=1)",
+        "v + 1",
+        "v + 2",
+    ),
+    "a namedtuple class": (
+        "from typing import NamedTuple\nclass T(NamedTuple):\n    a: int\n    b: int = 1\ndef step(): return T(1)",
+        "b: int = 1",
+        "b: int = 2",
+    ),
+    "a namedtuple by call": (
+        "from collections import namedtuple\nT = namedtuple('T', 'a b')\ndef step(): return T(1, 2)",
+        "'a b'",
+        "'b a'",
+    ),
+    "which installed function a name means": (
+        "from numpy import mean as m\ndef step(): return m([1])",
+        "import mean as m",
+        "import median as m",
+    ),
+    "an attribute of an installed module": (
+        "import numpy as np\ndef step(): return np.mean([1])",
+        "np.mean",
+        "np.median",
+    ),
+    "an installed module's alias": ("import json as x\ndef step(): return x.loads", "json", "pickle"),
+    "an annotation that a decorator reads": (
+        "import pydantic\n@pydantic.validate_call\ndef h(x: int): return x\ndef step(): return h('1')",
+        "x: int",
+        "x: float",
+    ),
+    "a type in a class annotation": (
+        "from dataclasses import dataclass\nclass T:\n    n = 1\n@dataclass\nclass A:\n    t: T\n"
+        "def step(): return A(T())",
+        "n = 1",
+        "n = 2",
+    ),
+    "one of two lambdas on a line": (
+        "F, G = (lambda: 1), (lambda: 2)\ndef step(): return G()",
+        "lambda: 2",
+        "lambda: 3",
+    ),
+    "a compiled regex": ("import re\nR = re.compile('a')\ndef step(): return R", "'a'", "'b'"),
+    "a random generator's state": (
+        "import numpy as np\nR = np.random.default_rng(1)\ndef step(): return R",
+        "rng(1)",
+        "rng(2)",
+    ),
+    "a numpy constant": ("import numpy as np\nA = np.array([1])\ndef step(): return A", "[1]", "[2]"),
+    "a walrus in a comprehension": (
+        "N = 1\ndef step(): return [y for x in (1, 2) if (y := x + N)]",
+        "N = 1",
+        "N = 2",
+    ),
+    "the iterable of a comprehension that reuses its name": (
+        "x = [1]\ndef step(): return [x for x in x]",
+        "[1]",
+        "[2]",
+    ),
+    "a global that the step sets": (
+        "N = 1\ndef step():\n    global N\n    N += 1\n    return N",
+        "N = 1",
+        "N = 2",
+    ),
+    "a match pattern's class": (
+        "class A:\n    n = 1\ndef step(x=0):\n    match x:\n        case A(): return 1\n        case other: return other",
+        "n = 1",
+        "n = 2",
+    ),
+    "what super() finds": (
+        "class A:\n    def f(self): return 1\nclass B(A):\n    def f(self): return super().f()\nf = B.f\n"
+        "def step(x=0): return f(x)",
+        "return 1",
+        "return 2",
+    ),
+    "an abstract base's concrete method": (
+        "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\n    def g(self): return 1\n"
+        "def step(): return A.g",
+        "return 1",
+        "return 2",
+    ),
+    "a user's descriptor": (
+        "class D:\n    def __get__(self, a, b): return 1\nclass A:\n    d = D()\ndef step(): return A().d",
+        "return 1",
+        "return 2",
+    ),
+    "an f-string": ("def step(x=1): return f'{x:>3}'", ">3", ">4"),
+    "a helper reached through vectorize": (
+        "import numpy as np\n@np.vectorize\ndef h(x): return x + 1\ndef step(): return h(1)",
+        "x + 1",
+        "x + 2",
+    ),
+}
+
+DOES_NOT_COUNT = {
+    "a comment": ("def step(): return 1", "return 1", "return 1  # one"),
+    "a docstring": ("def step():\n    return 1", "    return", "    '''One.'''\n    return"),
+    "a class docstring": ("class A:\n    n = 1\ndef step(): return A", "    n =", "    'Doc.'\n    n ="),
+    "formatting": ("def step(): return [1, 2]", "[1, 2]", "[\n    1,\n    2,\n]"),
+    "quotes": ("def step(): return 'a'", "'a'", '"a"'),
+    "lines above": ("def step(): return 1", "def step", "\n\n\ndef step"),
+    "a parameter's annotation": ("def step(x=1): return x", "x=1", "x: int = 1"),
+    "a helper's return annotation": (
+        "def h(): return 1\ndef step(): return h()",
+        "def h():",
+        "def h() -> int:",
+    ),
+    "a local's annotation": ("def step():\n    x = 1\n    return x", "x = 1", "x: int = 1"),
+    "an unused import": ("def step(): return 1", "def step", "import json\ndef step"),
+    "an unrelated function": ("def step(): return 1", "def step", "def other(): return 3\ndef step"),
+    "a spelling of a constant": ("N = 3\ndef step(): return N", "N = 3", "N = 2 + 1"),
+    "a spelling of a class attribute": ("class A:\n    n = 3\ndef step(): return A", "n = 3", "n = 2 + 1"),
+    "a spelling of a default": ("def step(x=3): return x", "x=3", "x=2 + 1"),
+    "the order of definitions": (
+        "N = 1\ndef a(): return N\ndef b(): return 2\ndef step(): return a() + b()",
+        "N = 1\ndef a(): return N\ndef b(): return 2\n",
+        "def b(): return 2\ndef a(): return N\nN = 1\n",
+    ),
+    "the name of a lock": (
+        "import threading\nL = threading.Lock()\ndef step():\n    with L: return 1",
+        "threading.Lock()",
+        "threading.Lock(); L.acquire()",
+    ),
+    "the name of a logger": (
+        "import logging\nlog = logging.getLogger('a')\ndef step(): log.info('x')",
+        "getLogger('a')",
+        "getLogger('b')",
+    ),
+    "the order of a set": ("S = {'a', 'b', 'c'}\ndef step(): return S", "{'a', 'b', 'c'}", "{'c', 'b', 'a'}"),
+    "sharing": ("A = [1]\nB = [A, A]\ndef step(): return B", "[A, A]", "[[1], [1]]"),
+}
+
+
+def edited(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_an_edit_that_can_change_the_result_changes_the_code(load, case):
+    text, old, new = COUNTS[case]
+    before, same, after = load(text), load(text), load(edited(text, old, new))
+    assert key(code_of(before.step)) == key(code_of(same.step))
+    assert key(code_of(before.step)) != key(code_of(after.step))
+
+
+@pytest.mark.parametrize("case", DOES_NOT_COUNT)
+def test_an_edit_that_cannot_change_the_result_does_not(load, case):
+    text, old, new = DOES_NOT_COUNT[case]
+    assert key(code_of(load(text).step)) == key(code_of(load(edited(text, old, new)).step))
+
+
+HELPERS = "def clean(x): return x + 1\ndef other(x): return x + 5\n"
+ROUTES = {
+    "from import": "from .helpers import clean\ndef step(): return clean(1)",
+    "star import": "from .helpers import *\ndef step(): return clean(1)",
+    "alias": "from .helpers import clean as c\ndef step(): return c(1)",
+    "module": "from . import helpers\ndef step(): return helpers.clean(1)",
+    "dotted module": "import PKG.helpers\ndef step(): return PKG.helpers.clean(1)",
+    "import inside": "def step():\n    from .helpers import clean\n    return clean(1)",
+    "module import inside": "def step():\n    from . import helpers as h\n    return h.clean(1)",
+    "dotted import inside": "def step():\n    import PKG.helpers\n    return PKG.helpers.clean(1)",
+    "import inside around": (
+        "def step():\n    from .helpers import clean\n    return [clean(x) for x in (1, 2)]"
+    ),
+    "import by literal name": (
+        "import importlib\ndef step():\n    return importlib.import_module('PKG.helpers').clean(1)"
+    ),
+    "getattr": "from . import helpers\ndef step(): return getattr(helpers, 'clean')(1)",
+}
+WHOLE_MODULE = {"import by literal name", "getattr"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_helper_in_another_module_counts_by_every_route(load, route):
+    def files(helpers: str) -> dict[str, str]:
+        return {"__init__.py": "", "main.py": ROUTES[route], "helpers.py": helpers}
+
+    before = key(code_of(load(files(HELPERS)).step))
+    if route not in WHOLE_MODULE | {"dotted module", "dotted import inside"}:  # their text has the name
+        assert key(code_of(load(files(HELPERS)).step)) == before
+    module = load(files(HELPERS.replace("x + 1", "x + 2")))
+    assert "helpers.clean" in labels(code_of(module.step))
+    assert [part for _, part in key(code_of(module.step))] != [part for _, part in before]
+
+
+def test_only_the_attribute_used_of_a_module_counts(load):
+    files = {"__init__.py": "", "main.py": ROUTES["module"], "helpers.py": HELPERS}
+    other = {**files, "helpers.py": HELPERS.replace("x + 5", "x + 6")}
+    assert key(code_of(load(files).step)) == key(code_of(load(other).step))
+
+
+def test_a_module_that_escapes_counts_as_a_whole(load):
+    main = "from . import helpers\ndef step(): return use(helpers)\ndef use(m): return m.other(1)"
+    files = {"__init__.py": "", "main.py": main, "helpers.py": HELPERS}
+    other = {**files, "helpers.py": HELPERS.replace("x + 5", "x + 6")}
+    assert key(code_of(load(files).step)) != key(code_of(load(other).step))
+
+
+def test_an_escaping_module_may_hold_what_cannot_be_fingerprinted(load):
+    main = "from . import helpers\ndef step(): return str(helpers)"
+    code = code_of(load({"__init__.py": "", "main.py": main, "helpers.py": "g = (x for x in ())"}).step)
+    assert any("helpers.g`: its value cannot be fingerprinted" in sentence for sentence in code.untracked)
+
+
+def test_import_cycles_end(load):
+    main = "from . import b\ndef step(): return b.g(1)\ndef f(x): return b.g(x)"
+    code = code_of(
+        load(
+            {"__init__.py": "", "main.py": main, "b.py": "from . import main\ndef g(x): return main.f(x)"}
+        ).step
+    )
+    assert labels(code) == ["main.step", "b.g", "main.f"]
+
+
+def test_units_are_in_depth_first_order_and_named_for_people(load):
+    code = code_of(
+        load(
+            "N = 1\nclass H:\n    def clean(self): return N\ndef g(): return H()\ndef z(): return 1\ndef step(): return g(), z()"
+        ).step
+    )
+    assert labels(code) == ["main.step", "main.g", "main.H", "main.H.clean", "main.N", "main.z"]
+    assert [unit.identity for unit in code.units] == ["0:step", "1:g", "2:H", "3:H.clean", "4:N", "5:z"]
+
+
+def test_a_long_chain_of_helpers_needs_no_deep_stack(load):
+    text = "def f0(x): return x\n" + "".join(f"def f{n}(x): return f{n - 1}(x)\n" for n in range(1, 3000))
+    assert len(code_of(load(text + "def step(): return f2999(1)").step).units) == 3001
+
+
+def test_extra_dependencies_count(load):
+    module = load("def step(): return 1\ndef data(): return 2")
+    other = load("def step(): return 1\ndef data(): return 3")
+    assert labels(code_of(module.step, extra=[module.data])) == ["main.step", "main.data"]
+    assert key(code_of(module.step, extra=[module.data])) != key(code_of(other.step, extra=[other.data]))
+    assert "main.data" in labels(code_of(module.step, extra=[module]))
+
+
+def test_a_name_that_is_not_defined_is_no_error(load):
+    assert labels(code_of(load("def step(): return nowhere(1)").step)) == ["main.step"]
+
+
+def test_a_constant_is_read_when_asked(load):
+    module = load("N = 1\ndef step(): return N")
+    before = key(code_of(module.step))
+    module.N = 2
+    assert key(code_of(module.step)) != before
+
+
+def test_a_rebound_helper_is_followed_where_it_leads(load):
+    module = load("def a(): return 1\ndef b(): return 2\nh = a\ndef step(): return h()")
+    before = labels(code_of(module.step))
+    module.h = module.b
+    assert (before, labels(code_of(module.step))) == (["main.step", "main.a"], ["main.step", "main.b"])
+
+
+ZENCACHE = """
+def decorate(value):
+    def mark(f): return f
+    mark.__module__ = "zencache.step"
+    return mark
+decorate.__module__ = "zencache.step"
+class Step:
+    def __init__(self, entrypoint, options=None): self.entrypoint, self.options = entrypoint, options
+Step.__module__ = "zencache.step"
+"""
+
+
+def test_arguments_of_zencache_decorators_do_not_count(load):
+    text = ZENCACHE + "@decorate(1)\ndef step(): return 1"
+    assert key(code_of(load(text).step)) == key(
+        code_of(load(edited(text, "@decorate(1)", "@decorate(2)")).step)
+    )
+
+
+def test_a_step_reached_by_name_is_followed_to_its_function(load):
+    text = ZENCACHE + "def f(): return 1\nother = Step(f, options=1)\ndef step(): return other.entrypoint()"
+    before = code_of(load(text).step)
+    assert "main.f" in labels(before)
+    assert key(code_of(load(edited(text, "options=1", "options=2")).step)) == key(before)
+    assert key(code_of(load(edited(text, "return 1", "return 2")).step)) != key(before)
+
+
+def test_a_file_edited_after_its_import_does_not_lend_its_new_text(load):
+    module = load("def step(): return 1")
+    Path(module.__file__).write_text("def step(): return 2")
+    edited_code = code_of(module.step)
+    assert edited_code.untracked == (
+        f"{module.__name__}.step: source not found; its compiled code counts instead",
+    )
+    assert key(edited_code) != key(code_of(load("def step(): return 2").step))
+
+
+def test_an_old_modification_time_does_not_hide_an_edit(load):
+    module = load("def step(): return 1")
+    Path(module.__file__).write_text("def step(): return 2")
+    os.utime(module.__file__, (1, 1))
+    assert key(code_of(module.step)) != key(code_of(load("def step(): return 2").step))
+
+
+def test_lines_added_after_the_import_do_no_harm(load):
+    module = load("def step(): return 1")
+    Path(module.__file__).write_text("# new\n\ndef step():\n    'New.'\n    return 1")
+    assert code_of(module.step).untracked == ()
+    assert key(code_of(module.step)) == key(code_of(load("def step(): return 1").step))
+
+
+def test_a_class_edited_after_its_import_does_not_lend_its_new_text(load):
+    text = "class A:\n    n: int = 1\n    def f(self): return 1\ndef step(): return A().f()"
+    module = load(text)
+    Path(module.__file__).write_text(text.replace("return 1", "return 2"))
+    assert key(code_of(module.step)) != key(code_of(load(text.replace("return 1", "return 2")).step))
+    assert any("main.A.f: source not found" in sentence for sentence in code_of(module.step).untracked)
+
+
+def test_two_classes_of_one_name_are_told_apart(load):
+    text = "if {}:\n    class A:\n        def f(self): return 1\nelse:\n    class A:\n        def f(self): return 2\n"
+    text += "def step(): return A().f()"
+    first, second = load(text.format("True or len('')")), load(text.format("len('')"))
+    assert key(code_of(first.step)) != key(code_of(second.step))
+    only = load("class A:\n    def f(self): return 2\ndef step(): return A().f()")
+    assert key(code_of(second.step)) == key(code_of(only.step))
+
+
+def test_a_notebook_cell_has_source():
+    text = "N = 3\ndef step():\n    # a comment\n    return N\n"
+    name = "<ipython-input-1-zencache>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    scope: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(text, name, "exec"), scope)
+    code = code_of(scope["step"])
+    assert [unit.label for unit in code.units] == ["__main__.step", "__main__.N"]
+    assert code.untracked == ()
+
+
+def test_code_without_source_counts_as_compiled():
+    def made(text: str) -> Code:
+        scope: dict[str, object] = {"__name__": "nowhere"}
+        exec(text, scope)
+        return code_of(scope["step"])
+
+    one = made("def h(): return 1\ndef step(): return h()")
+    assert one.untracked == (
+        "nowhere.step: source not found; its compiled code counts instead",
+        "nowhere.h: source not found; its compiled code counts instead",
+    )
+    assert key(one) == key(made("# lower\ndef h():\n    'Doc.'\n    return 1\n\ndef step(): return h()"))
+    assert key(one) != key(made("def h(): return 2\ndef step(): return h()"))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("def step(n='a'): return getattr(1, n)", "`getattr` with a computed name"),
+        ("def step(): return eval('1')", "`eval`"),
+        ("def step(): exec('1')", "`exec`"),
+        (
+            "import importlib\ndef step(n='a'): importlib.import_module(n)",
+            "`import_module` with a computed name",
+        ),
+    ],
+)
+def test_what_cannot_be_followed_is_said(load, text, what):
+    module = load(text)
+    assert code_of(module.step).untracked == (f"{what} in {module.__name__}.step",)
+
+
+def test_getattr_with_a_literal_name_is_followed_silently(load):
+    assert code_of(load("def step(): return getattr(1, 'real')").step).untracked == ()
+
+
+def test_a_constant_without_a_fingerprint_is_an_error_that_says_what_to_do(load):
+    module = load("import io\nOUT = {'a': io.TextIOWrapper(io.BytesIO())}\ndef step(): OUT")
+    with pytest.raises(UnfingerprintableError) as caught:
+        code_of(module.step)
+    assert str(caught.value) == (
+        f"`OUT` in module `{module.__name__}` holds a `_io.TextIOWrapper`, which has no faithful fingerprint.\n"
+        f"  module: {module.__name__}\n"
+        "  variable: OUT\n"
+        "  type: _io.TextIOWrapper\n"
+        "  hint: Create it inside the step, or pass what it is made from as a parameter."
+    )
+
+
+def test_whose_code_it_is(load):
+    import json
+
+    import numpy
+
+    import zencache.digest
+
+    module = load("class A: pass\ndef step(): return 1")
+    assert all(is_user_code(obj) for obj in (module, module.step, module.A, lambda: 1))
+    installed = (
+        json,
+        json.loads,
+        json.JSONDecoder,
+        numpy,
+        numpy.mean,
+        numpy.ndarray,
+        len,
+        dict,
+        os.path.join,
+    )
+    assert not any(is_user_code(obj) for obj in (*installed, zencache.digest, zencache.digest.encode))
+
+
+def test_a_namespace_package_is_the_users(load):
+    code = code_of(
+        load(
+            {
+                "main.py": "def step():\n    from .sub import b\n    return b.f()",
+                "sub/b.py": "def f(): return 1",
+            }
+        ).step
+    )
+    assert labels(code) == ["main.step", "sub.b.f"]
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {path!r}
+from zencache.fingerprint import code_of
+import logging, enum
+from dataclasses import dataclass
+log = logging.getLogger(__name__)
+NAMES = {{"b", "a", "c"}}
+class Color(enum.Enum):
+    RED = 1
+@dataclass
+class Pair:
+    left: int = 1
+    tags: frozenset = frozenset({{"x", "y"}})
+def helper(pair): log.info(pair); return __name__, Color.RED
+def step(): return helper(Pair()), NAMES
+def report():
+    for unit in code_of(step).units: print(unit.identity, unit.fingerprint)
+if __name__ == "__main__":
+    report()
+"""
+
+
+def test_neither_name_nor_folder_nor_process_nor_hash_seed_counts(tmp_path):
+    root = [str(Path(code_of.__code__.co_filename).parents[2])]
+    first, second = tmp_path / "a" / "one.py", tmp_path / "b" / "c" / "two.py"
+    for path in (first, second):
+        path.parent.mkdir(parents=True)
+        path.write_text(SCRIPT.format(path=root))
+
+    def run(seed: str, *command: str, cwd: Path) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, *command], env=environment, cwd=cwd, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    as_main = run("1", "one.py", cwd=first.parent)
+    assert as_main.count("\n") == 6
+    assert run("2", str(second), cwd=tmp_path) == as_main
+    assert run("3", "-c", "import two; two.report()", cwd=second.parent) == as_main
+
+
+def test_threads_agree(load):
+    text = "".join(f"def f{n}(x): return x + {n}\n" for n in range(50))
+    module = load(text + "def step(): return " + " + ".join(f"f{n}(1)" for n in range(50)))
+    found: list[list[tuple[str, str]]] = []
+    threads = [threading.Thread(target=lambda: found.append(key(code_of(module.step)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [key(code_of(module.step))] * 8

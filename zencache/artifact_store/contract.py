@@ -1,0 +1,165 @@
+"""What every artifact store does, whatever it lies on."""
+
+from __future__ import annotations
+
+import abc
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from zencache.digest import Digest, digest_bytes, digest_file
+from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
+
+_HINTS = {
+    errno.ENOSPC: "Free some space and run again: everything that had finished is reused.",
+    errno.EDQUOT: "Raise the quota or free some space and run again: everything that had finished is reused.",
+    errno.EROFS: "The file system is read-only. Use another artifact store, or mount it writable.",
+    errno.EACCES: "Give this user the right to write there, or use another artifact store.",
+    errno.EPERM: "Give this user the right to write there, or use another artifact store.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An immutable object: the digest of its bytes and its absolute address."""
+
+    digest: Digest
+    uri: str
+
+
+class ArtifactStore(abc.ABC):
+    """Content-addressed, immutable objects: ``objects/<aa>/<digest>/{payload/…, manifest.json}``.
+
+    Text too long for the metadata store lies under ``records/``; what is being written, and the notes
+    of the processes that write, under ``staging/``.
+    """
+
+    url: str
+
+    @abc.abstractmethod
+    def stage(self) -> AbstractContextManager[Path]:
+        """An empty local folder to write an object into; it is gone when the block ends."""
+
+    @abc.abstractmethod
+    def publish(self, directory: Path, known: Mapping[str, Digest] | None = None) -> StoredObject:
+        """Make a staged folder an object, visible in one step and complete.
+
+        Args:
+            directory: what :meth:`stage` gave. It is used up.
+            known: digests of files, by path relative to ``directory``, that were hashed while written.
+
+        Raises:
+            ArtifactStoreError: the bytes could not be written; nothing is visible.
+        """
+
+    @abc.abstractmethod
+    def verify(self, digest: Digest) -> None:
+        """Check, without reading the payload, that an object is there whole.
+
+        Raises:
+            ArtifactMissing: the object or one of its files is gone.
+            ArtifactDamaged: a file's size or the manifest is not what was recorded.
+        """
+
+    @abc.abstractmethod
+    def open(self, digest: Digest) -> Path:
+        """The local folder of an object's payload, every byte of it checked against its digest.
+
+        The folder is shared and immutable: read it only.
+
+        Raises:
+            ArtifactMissing, ArtifactDamaged: as :meth:`verify`, and for bytes that differ.
+        """
+
+    @abc.abstractmethod
+    def set_aside(self, digest: Digest) -> None:
+        """Take an unusable object out of the way, keeping its bytes for whoever wants to look."""
+
+    @abc.abstractmethod
+    def uri(self, digest: Digest) -> str:
+        """The absolute address of an object."""
+
+    @abc.abstractmethod
+    def write_file(self, path: str, payload: bytes) -> None:
+        """Write a small file below the root, whole or not at all."""
+
+    @abc.abstractmethod
+    def read_file(self, path: str) -> bytes:
+        """Read a small file below the root; FileNotFoundError if there is none."""
+
+    @abc.abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file or a folder below the root; nothing happens if there is none."""
+
+    @abc.abstractmethod
+    def names(self, path: str) -> list[str]:
+        """The names in a folder below the root; none if there is no such folder."""
+
+    def write_record(self, text: str) -> str:
+        """Keep a text under its digest and return the reference by which :meth:`read_record` finds it."""
+        payload = text.encode()
+        digest = digest_bytes(payload)
+        path = _record_path(digest.hash)
+        try:
+            is_there = self.read_file(path) == payload
+        except OSError:
+            is_there = False
+        if not is_there:
+            self.write_file(path, payload)
+        return digest.hash
+
+    def read_record(self, reference: str) -> str:
+        """The text of a record; ArtifactMissing or ArtifactDamaged if it cannot be had."""
+        try:
+            payload = self.read_file(_record_path(reference))
+        except OSError as error:
+            raise ArtifactMissing(
+                "A record is missing.", facts={"record": reference, "store": self.url}
+            ) from error
+        if digest_bytes(payload).hash != reference:
+            raise ArtifactDamaged("A record is damaged.", facts={"record": reference, "store": self.url})
+        return payload.decode()
+
+
+def _record_path(reference: str) -> str:
+    hex_digits = reference.partition(":")[2]
+    return f"records/{hex_digits[:2]}/{hex_digits}.txt"
+
+
+def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str, Digest]:
+    """The digest of every file below a folder; only those not yet known are read."""
+    known = known or {}
+    digests: dict[str, Digest] = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_symlink():
+            raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": path})
+        if path.is_file():
+            relative = path.relative_to(directory).as_posix()
+            digest = known.get(relative)
+            digests[relative] = digest if digest and digest.size == path.stat().st_size else digest_file(path)
+    return digests
+
+
+def unusable(kind: type[ArtifactUnusable], digest: Digest, uri: str, problem: object) -> ArtifactUnusable:
+    """The one form of the error about an object that cannot be used."""
+    what = "is missing" if kind is ArtifactMissing else "is damaged"
+    return kind(
+        f"An artifact {what}: {problem}.",
+        facts={"uri": uri, "digest": digest.hash},
+        hint="Run the pipeline again: the step that made it will run.",
+    )
+
+
+@contextmanager
+def writing(url: str, path: object) -> Iterator[None]:
+    """Turn what a file system raises while writing into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactStoreError(
+            f"The artifact store could not be written: {error.strerror or error}.",
+            facts={"store": url, "path": path},
+            hint=_HINTS.get(error.errno or 0),
+        ) from error

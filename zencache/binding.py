@@ -1,0 +1,189 @@
+"""What is given to a step, held against what it declares."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zencache.declaration import Declaration
+from zencache.exceptions import DeclarationError, MaterializerError, nearest
+from zencache.materializer import find, require_type
+
+# Types whose values are parameters: part of the key by value and recorded as text. Every other value
+# that is given to a step is data, and becomes an artifact by content.
+_PARAMETER_TYPES: tuple[type, ...] = (
+    type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, enum.Enum, type,
+)  # fmt: skip
+
+
+def place(function: Any) -> str:
+    """Where a function stands, for error messages."""
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
+def bind(
+    declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    """Argument or config field -> what was given for it.
+
+    Raises:
+        DeclarationError: too many, unknown, or twice.
+    """
+    positions = list(declaration.arguments)
+    if declaration.config is not None:
+        config_name, config_class = declaration.config
+        configs = [value for value in args if isinstance(value, config_class)]
+        args = tuple(value for value in args if not isinstance(value, config_class))
+        kwargs = dict(kwargs)
+        if config_name in kwargs:
+            configs.append(kwargs.pop(config_name))
+        kwargs = {**_fields_of(configs, config_class, name), **kwargs}
+    if len(args) > len(positions):
+        raise DeclarationError(
+            f"The step takes {len(positions)} inputs, {len(args)} were given.",
+            facts={"step": name, "inputs": ", ".join(positions)},
+        )
+    given = dict(zip(positions, args, strict=False))
+    for argument, value in kwargs.items():
+        if argument in given:
+            raise DeclarationError("An input is given twice.", facts={"step": name, "input": argument})
+        if argument not in declaration.arguments and argument not in declaration.config_fields:
+            raise unknown_argument(declaration, name, argument)
+        given[argument] = value
+    return given
+
+
+def complete(
+    declaration: Declaration, name: str, given: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every parameter of one use of a step: what was given, the defaults, and the config's fields.
+
+    Raises:
+        DeclarationError: an input is missing, or the config is not valid.
+    """
+    filled = dict(parameters)
+    for argument, default in declaration.defaults.items():
+        if argument not in given and argument not in filled:
+            filled[argument] = copy.deepcopy(default)
+    if declaration.config is not None:
+        filled.update(_config_fields(declaration, name, filled))
+    missing = [a for a in declaration.arguments if a not in given and a not in filled]
+    if missing:
+        raise DeclarationError(
+            "An input is missing.",
+            facts={"step": name, "missing": ", ".join(missing), "place": place(declaration.function)},
+            hint="Give it in the pipeline, or a default in the step.",
+        )
+    return filled
+
+
+def is_parameter(annotation: Any, value: Any) -> bool:
+    """Whether a value given for an argument is a parameter, or data that becomes an artifact."""
+    if isinstance(value, Path):
+        return False
+    if isinstance(value, _PARAMETER_TYPES) or callable(value):
+        return True
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    return (
+        any(isinstance(m, type) and issubclass(m, _PARAMETER_TYPES) for m in members)
+        or find(type(value)) is None
+    )
+
+
+def check_parameter(declaration: Declaration, name: str, argument: str, value: Any) -> None:
+    """Raise unless a value fits the annotation of its argument."""
+    annotation = declaration.arguments.get(argument, Any)
+    if not fits(value, annotation):
+        raise DeclarationError(
+            "A value does not fit the annotation of its parameter.",
+            facts={
+                "step": name,
+                "parameter": argument,
+                "expected": type_text(annotation),
+                "found": f"{type(value).__name__} {value!r:.80}",
+            },
+        )
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value is of an annotated type, members of containers included."""
+    if annotation is Any or annotation is object:
+        return True
+    if type(value) is annotation:
+        return True
+    import typeguard  # not at the top: only values that are not exactly of a plain type need it
+
+    try:
+        typeguard.check_type(
+            value,
+            annotation,
+            forward_ref_policy=typeguard.ForwardRefPolicy.IGNORE,
+            collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS,
+        )
+    except typeguard.TypeCheckError:
+        return False
+    return True
+
+
+def type_text(annotation: Any) -> str:
+    """An annotation as a person would write it."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        module = annotation.__module__
+        return annotation.__qualname__ if module == "builtins" else f"{module}.{annotation.__qualname__}"
+    return str(annotation)
+
+
+def check_outputs(declaration: Declaration, name: str) -> None:
+    """Raise unless every declared output type has a materializer, or the step names one."""
+    for output, annotation in declaration.outputs.items():
+        if output not in declaration.materializers:
+            try:
+                require_type(annotation, step=name, output=output)
+            except MaterializerError as error:
+                raise DeclarationError(error.message, facts=error.facts, hint=error.hint) from error
+
+
+def unknown_argument(declaration: Declaration, name: str, argument: str) -> DeclarationError:
+    known = [*declaration.arguments, *declaration.config_fields]
+    return DeclarationError(
+        f"The step has no input or parameter `{argument}`.",
+        facts={"step": name, "place": place(declaration.function)},
+        hint=nearest(argument, known) or "It takes no arguments.",
+    )
+
+
+def _fields_of(configs: list[Any], config_class: type[Any], name: str) -> dict[str, Any]:
+    if len(configs) > 1:
+        raise DeclarationError("The config is given twice.", facts={"step": name})
+    for config in configs:
+        if not isinstance(config, config_class):
+            raise DeclarationError(
+                "The config is of another class.",
+                facts={"step": name, "expected": config_class.__name__, "found": type(config).__name__},
+            )
+        return {field_name: getattr(config, field_name) for field_name in config_class.model_fields}
+    return {}
+
+
+def _config_fields(declaration: Declaration, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every field of the config, validated by its class."""
+    assert declaration.config is not None
+    fields = {f: given[f] for f in declaration.config_fields if f in given}
+    try:
+        config = declaration.config[1](**fields)
+    except ValueError as error:
+        raise DeclarationError(
+            f"The config is not valid: {error}.",
+            facts={"step": name, "config": declaration.config[1].__name__},
+        ) from error
+    return {f: getattr(config, f) for f in declaration.config_fields}
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

@@ -1,0 +1,94 @@
+"""Look-up and record: the two verbs on cache entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zencache.artifact_store import ArtifactStore
+from zencache.entity import Artifact, CacheEntry, Decision, Outcome
+from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactUnusable
+from zencache.metadata import MetadataStore
+from zencache.policy import Level, Reason, Switch
+
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (ArtifactMissing, Reason.ARTIFACT_MISSING),
+    (ArtifactDamaged, Reason.ARTIFACT_DAMAGED),
+)
+
+
+class Cache:
+    """The entries of a metadata store whose bytes lie in an artifact store, as one run sees them."""
+
+    def __init__(self, metadata: MetadataStore, artifacts: ArtifactStore, *, read_only: bool = False):
+        self._metadata = metadata
+        self._artifacts = artifacts
+        self._read_only = read_only
+        self._ahead: dict[str, CacheEntry] = {}
+        self._refused: dict[int, Reason] = {}  # artifacts that this run could not use
+
+    def ask_ahead(self, cache_keys: Iterable[str]) -> None:
+        """Fetch the entries of keys that will probably be asked for, all in one batch.
+
+        A key counts only when it is computed and equal, so a wrong guess costs nothing but its row.
+        """
+        self._ahead.update(self._metadata.read.entries(sorted(set(cache_keys) - {""})))
+
+    def lookup(self, cache_key: str, switch: Switch, *, has_outputs: bool = True) -> Decision:
+        """Whether a step with this key can be skipped: its newest entry whose artifacts are all there."""
+        if not switch.enabled:
+            runs_for_effect = not has_outputs and switch.level in (Level.DEFAULT, Level.STEP)
+            reason = Reason.NO_OUTPUT if runs_for_effect else Reason.CACHE_OFF
+            return Decision(Outcome.MISS, reason, switch.level)
+        entry = self._ahead.get(cache_key) or self._metadata.read.entries([cache_key]).get(cache_key)
+        if entry is None:
+            return Decision(Outcome.MISS, Reason.NO_ENTRY, switch.level)
+        problem = self._problem(entry)
+        if problem is None:
+            return Decision(Outcome.HIT, Reason.SAME_KEY, switch.level, entry)
+        self._ahead.pop(cache_key, None)
+        for older in self._metadata.read.all_entries(cache_key):
+            if older.execution_id != entry.execution_id and self._problem(older) is None:
+                return Decision(Outcome.HIT, Reason.SAME_KEY, switch.level, older)
+        return Decision(Outcome.MISS, problem[0], switch.level, detail=problem[1])
+
+    def record(self, entry: CacheEntry) -> None:
+        """Remember an entry that this run has made, for its further nodes with the same key."""
+        self._ahead[entry.cache_key] = entry
+
+    def invalidate(self, artifact: Artifact, error: Exception) -> None:
+        """The bytes of an artifact cannot be used: no look-up shall find it again.
+
+        Damaged bytes are moved aside, so that the same content can be published in their place. An
+        artifact whose bytes are right but which cannot be loaded here stays for those who can.
+        """
+        for key in [key for key, entry in self._ahead.items() if artifact in entry.outputs.values()]:
+            del self._ahead[key]
+        self._refused[artifact.id] = reason_of(error)
+        if self._read_only or not isinstance(error, ArtifactUnusable):
+            return
+        if isinstance(error, ArtifactDamaged):
+            self._artifacts.set_aside(artifact.object)
+        if artifact.id:
+            self._metadata.mark_artifact(artifact, "DELETED")
+
+    def _problem(self, entry: CacheEntry) -> tuple[Reason, str] | None:
+        """Why an entry cannot be used, or None. Nothing but sizes is read here."""
+        for name, artifact in entry.outputs.items():
+            if artifact.id in self._refused:
+                return self._refused[artifact.id], f"output `{name}` could not be used in this run"
+            if artifact.state != "LIVE":
+                return Reason.ARTIFACT_MISSING, f"output `{name}` is {artifact.state} in the metadata store"
+            try:
+                self._artifacts.verify(artifact.object)
+            except ArtifactUnusable as error:
+                self.invalidate(artifact, error)
+                return reason_of(error), f"output `{name}`: {error.message}"
+        return None
+
+
+def reason_of(error: Exception) -> Reason:
+    """The reason that stands for what was found when an artifact was opened or loaded."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    return Reason.CANNOT_LOAD

@@ -1,0 +1,254 @@
+"""What a step declares: its outputs, its parameters and options, read from a signature."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from zencache.exceptions import DeclarationError
+from zencache.materializer import BaseMaterializer
+
+SINGLE_OUTPUT = "output"
+_PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class BaseStepConfig(BaseModel):
+    """Base of a step's configuration: a pydantic model whose fields are parameters of the step.
+
+    A field that the model does not have is an error, and so is one of the wrong type.
+
+    >>> class TrainerConfig(BaseStepConfig):
+    ...     epochs: int = 1
+    >>> TrainerConfig(epochs=2).epochs
+    2
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+
+def Output(**types_by_name: Any) -> Any:  # noqa: N802 - reads as a type, and is spelled so since ZenML
+    """Declare several named outputs of a step: ``-> Output(model=keras.Model, accuracy=float)``.
+
+    The result is a :class:`typing.NamedTuple` class. A step returns its values in this order, as a
+    plain tuple or as an instance of the class.
+
+    >>> Output(a=int, b=str)._fields
+    ('a', 'b')
+    """
+    if not types_by_name:
+        raise DeclarationError("`Output()` names no output.", hint="Leave the annotation out instead.")
+    return typing.NamedTuple("Output", list(types_by_name.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A step as it was declared.
+
+    Args:
+        name: the name that keys and execution types use.
+        function: what the user wrote, undecorated.
+        arguments: name -> annotation of everything that can be given, without the config.
+        defaults: name -> default of the arguments that have one.
+        outputs: output name -> annotation; empty if the step declares none.
+        several: whether the function returns a tuple of its outputs.
+        config: name of the parameter that takes the config, and its class.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    several: bool
+    config: tuple[str, type[BaseModel]] | None = None
+    enable_cache: bool | None = None
+    cache_version: str | None = None
+    materializers: Mapping[str, BaseMaterializer] = field(default_factory=dict)
+
+    @property
+    def config_fields(self) -> Mapping[str, Any]:
+        return self.config[1].model_fields if self.config else {}
+
+    def __hash__(self) -> int:
+        return id(self.function)
+
+
+def declare(
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    enable_cache: bool | None,
+    cache_version: str | None,
+    materializers: Any,
+    scope: Mapping[str, Any],
+) -> Declaration:
+    """Read a step function. ``scope`` holds the local names at the place of its definition.
+
+    Raises:
+        DeclarationError: the signature cannot be that of a step, or an option is wrong.
+    """
+    step_name = name if name is not None else getattr(function, "__name__", "")
+    _check_function(function, step_name)
+    hints = _hints(function, step_name, scope)
+    arguments, defaults, config = _arguments(function, hints, step_name)
+    outputs, several = _outputs(hints.get("return"), step_name)
+    declaration = Declaration(
+        name=check_name("step", step_name),
+        function=function,
+        arguments=arguments,
+        defaults=defaults,
+        outputs=outputs,
+        several=several,
+        config=config,
+        enable_cache=_check_switch(enable_cache, step_name),
+        cache_version=None if cache_version is None else str(cache_version),
+    )
+    return replace(declaration, materializers=_materializers(materializers, declaration))
+
+
+def check_name(kind: str, name: Any) -> str:
+    """A name that MLMD, a file name and a command line can carry; or an error that says why not."""
+    if not isinstance(name, str) or not name.strip():
+        raise DeclarationError(f"A {kind} needs a name.", facts={"found": repr(name)}, hint="Give `name=`.")
+    if name == "<lambda>":
+        raise DeclarationError(f"A lambda has no name to call the {kind} by.", hint="Give `name=`.")
+    bad = sorted({character for character in name if character in "/#\\" or not character.isprintable()})
+    if bad or len(name.encode()) > 100:
+        raise DeclarationError(
+            f"A {kind} cannot have this name.",
+            facts={"name": repr(name), "expected": "at most 100 bytes, printable, without / # \\"},
+        )
+    return name
+
+
+def _check_function(function: Any, name: str) -> None:
+    if not callable(function) or inspect.isclass(function):
+        raise DeclarationError(
+            "`@step` decorates a function.", facts={"found": f"{type(function).__name__} {function!r}"}
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise DeclarationError(
+            "A step is a plain function: not async, and not a generator.",
+            facts={"step": name},
+            hint="Return the values instead of yielding them; run the event loop inside the step.",
+        )
+
+
+def _check_switch(enable_cache: Any, name: str) -> bool | None:
+    if enable_cache is not None and not isinstance(enable_cache, bool):
+        raise DeclarationError(
+            "`enable_cache` is True, False or None.", facts={"step": name, "found": repr(enable_cache)}
+        )
+    return enable_cache
+
+
+def _hints(function: Callable[..., Any], name: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+    raw = dict(getattr(function, "__annotations__", {}))
+    if not any(isinstance(annotation, str) for annotation in raw.values()):
+        return raw
+    try:
+        closure = inspect.getclosurevars(function).nonlocals
+        return typing.get_type_hints(function, localns={**scope, **closure}, include_extras=True)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        raise DeclarationError(
+            f"An annotation cannot be read: {error}.",
+            facts={"step": name},
+            hint="Import the type where the step is defined, not only for the type checker.",
+        ) from error
+
+
+def _arguments(
+    function: Callable[..., Any], hints: Mapping[str, Any], name: str
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, type[BaseModel]] | None]:
+    arguments: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    config: tuple[str, type[BaseModel]] | None = None
+    for parameter in inspect.signature(function).parameters.values():
+        annotation = hints.get(parameter.name, Any)
+        if parameter.kind not in _PLAIN:
+            raise DeclarationError(
+                "A step's inputs have names: `*args`, `**kwargs` and positional-only ones are not possible.",
+                facts={"step": name, "parameter": str(parameter)},
+            )
+        if isinstance(annotation, type) and issubclass(annotation, BaseStepConfig):
+            if config is not None:
+                raise DeclarationError(
+                    "A step takes one config.", facts={"step": name, "second": parameter.name}
+                )
+            config = (parameter.name, annotation)
+            continue
+        arguments[parameter.name] = annotation
+        if parameter.default is not parameter.empty:
+            defaults[parameter.name] = parameter.default
+    for field_name in config[1].model_fields if config else ():
+        if field_name in arguments:
+            raise DeclarationError(
+                "A field of the config has the name of another parameter.",
+                facts={"step": name, "name": field_name},
+            )
+    for argument in [*arguments, *(config[1].model_fields if config else ())]:
+        if argument.startswith("zencache_") or len(argument.encode()) > 200:
+            raise DeclarationError(
+                "A parameter cannot have this name.",
+                facts={"step": name, "name": argument, "expected": "at most 200 bytes, not zencache_…"},
+            )
+    return arguments, defaults, config
+
+
+def _outputs(annotation: Any, name: str) -> tuple[dict[str, Any], bool]:
+    """Output name -> annotation, and whether the function returns a tuple of them."""
+    if annotation is None or annotation is type(None):
+        return {}, False
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        fields = typing.get_type_hints(annotation, include_extras=True)
+        return {output: fields.get(output, Any) for output in annotation._fields}, True
+    members = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else ()
+    names = [_annotated_name(member) for member in members]
+    if names and all(names):
+        if len(set(names)) < len(names):
+            raise DeclarationError(
+                "Two outputs have one name.", facts={"step": name, "outputs": ", ".join(map(str, names))}
+            )
+        return {str(n): typing.get_args(m)[0] for n, m in zip(names, members, strict=True)}, True
+    single = _annotated_name(annotation)
+    return {single or SINGLE_OUTPUT: typing.get_args(annotation)[0] if single else annotation}, False
+
+
+def _annotated_name(annotation: Any) -> str | None:
+    metadata = getattr(annotation, "__metadata__", ())
+    return next((item for item in metadata if isinstance(item, str)), None)
+
+
+def _materializers(given: Any, declaration: Declaration) -> dict[str, BaseMaterializer]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(declaration.outputs, given)
+    chosen: dict[str, BaseMaterializer] = {}
+    for output, materializer in given.items():
+        if output not in declaration.outputs:
+            raise DeclarationError(
+                "A materializer is given for an output that the step does not declare.",
+                facts={"step": declaration.name, "found": output, "outputs": ", ".join(declaration.outputs)},
+            )
+        instance = materializer() if isinstance(materializer, type) else materializer
+        if not isinstance(instance, BaseMaterializer):
+            raise DeclarationError(
+                "`materializers` takes a BaseMaterializer: a class or an instance, or a dict of them.",
+                facts={"step": declaration.name, "output": output, "found": repr(materializer)},
+            )
+        chosen[output] = instance
+    return chosen
+
+
+def caller_scope(depth: int) -> dict[str, Any]:
+    """The local names of a caller, for annotations that are written as text."""
+    frame: types.FrameType | None = sys._getframe(depth + 1)
+    return dict(frame.f_locals) if frame is not None and frame.f_locals is not frame.f_globals else {}

@@ -1,0 +1,145 @@
+"""The nouns that travel: frozen facts about artifacts, executions and runs, and the decision about a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from zencache.digest import Digest
+from zencache.policy import Level, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A typed, immutable value at a URI.
+
+    Args:
+        id: its id in the metadata store; 0 while it is not recorded.
+        type: the name of its MLMD artifact type.
+        uri: absolute address of the stored object.
+        digest: digest of the content, which is what cache keys below it are made of.
+        object: digest and size of the stored bytes, by which they are found and verified. It differs
+            from ``digest`` where the bytes are not a faithful picture of the content.
+        materializer: ``module:qualname`` of what loads it.
+        python_type: ``module:qualname`` of the value's type.
+        state: the MLMD state, ``LIVE`` while it can be used.
+        properties: everything else that was recorded about it.
+    """
+
+    id: int
+    type: str
+    uri: str
+    digest: str
+    object: Digest
+    materializer: str
+    python_type: str
+    state: str = "LIVE"
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return self.object.size
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A successful execution that can be reached by its cache key.
+
+    Args:
+        cache_key: 64 hex digits.
+        execution_id: the execution that made the outputs.
+        duration: seconds its step took.
+        outputs: output name -> artifact.
+    """
+
+    cache_key: str
+    execution_id: int
+    duration: float
+    outputs: Mapping[str, Artifact]
+
+
+class Outcome(str, Enum):
+    HIT = "hit"
+    MISS = "miss"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a step is taken from the cache, why, and at which level that was decided.
+
+    ``entry`` is what was found, on a hit; ``detail`` names the artifact or file behind a reason.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    level: Level
+    entry: CacheEntry | None = None
+    detail: str = ""
+
+    @property
+    def is_hit(self) -> bool:
+        return self.outcome is Outcome.HIT
+
+    def __str__(self) -> str:
+        return self.reason.value + (f" ({self.detail})" if self.detail else "")
+
+
+class Status(str, Enum):
+    """How far an execution or a run has come."""
+
+    COMPLETED = "completed"
+    CACHED = "cached"
+    FAILED = "failed"
+    RUNNING = "running"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One occurrence of a step in a run.
+
+    ``key_parts`` maps the label of each part of the cache key to the part's fingerprint; a cached
+    execution has none of its own: those of ``source_id``, which it was taken from, are the same.
+    ``duration`` is in seconds.
+    """
+
+    id: int
+    step: str
+    node: str
+    run: str
+    status: Status
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    cache_key: str = ""
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    decision: Decision | None = None
+    duration: float = 0.0
+    started: datetime | None = None
+    source_id: int | None = None
+    error: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """One invocation of a pipeline. ``duration`` and ``saved`` are in seconds."""
+
+    id: int
+    name: str
+    pipeline: str
+    status: Status
+    started: datetime
+    ended: datetime | None = None
+    duration: float = 0.0
+    saved: float = 0.0
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,123 @@
+"""What happens in a run, as values: logs, progress, reports and tests all listen to the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zencache.entity import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that will happen or did happen; ``run`` is the name of the run it belongs to."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class WillRun(Event):
+    pipeline: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class WillDecide(Event):
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DidHit(Event):
+    step: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DidMiss(Event):
+    step: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class WillExecute(Event):
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DidPublish(Event):
+    step: str
+    output: str
+    uri: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DidFinish(Event):
+    step: str
+    duration: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DidFail(Event):
+    step: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class DidSkip(Event):
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class DidFindUnusable(Event):
+    """A hit whose bytes turned out to be missing, damaged or unloadable when they were read."""
+
+    step: str
+    output: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class DidClearRun(Event):
+    """A run whose process had died was cleared: its running executions are canceled now."""
+
+    dead_run: str
+    canceled: int
+
+
+@dataclass(frozen=True, slots=True)
+class DidRun(Event):
+    pipeline: str
+    status: str
+    duration: float
+    saved: float
+    cached: int
+    executed: int
+    failed: int
+    skipped: int
+
+
+Listener = Callable[[Event], None]
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("zencache_listeners", default=())
+
+
+def emit(event: Event) -> None:
+    """Give an event to every listener of the current context."""
+    for listener in _listeners.get():
+        listener(event)
+
+
+@contextmanager
+def listening(*listeners: Listener) -> Iterator[None]:
+    """Add listeners for the length of a ``with`` block."""
+    token = _listeners.set(_listeners.get() + listeners)
+    try:
+        yield
+    finally:
+        _listeners.reset(token)

@@ -1,0 +1,148 @@
+"""Everything that zencache raises, in one tree and in one form.
+
+    ZencacheError
+    ├── ConfigurationError     an option, an environment variable or a setting is wrong
+    ├── DeclarationError       a step or a pipeline is declared or wired wrongly; raised before anything runs
+    │   └── UnfingerprintableError   a value that code or configuration uses has no faithful fingerprint
+    ├── MaterializerError      a value cannot become files, or files cannot become the value
+    ├── OutputError            a step returned something other than it declared
+    ├── ArtifactStoreError     the artifact store cannot be read or written
+    │   └── ArtifactUnusable   one artifact's bytes cannot be used
+    │       ├── ArtifactMissing      they are gone
+    │       └── ArtifactDamaged      they are not what was recorded
+    ├── MetadataStoreError     the metadata store cannot be opened, read or written
+    ├── NotFoundError          no pipeline, run, step or artifact of that name
+    └── StepFailed             a step of a run raised; chained to what it raised
+
+Each message is a sentence that says what happened, then the facts, then what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class ZencacheError(Exception):
+    """What went wrong, the facts, and what to do about it.
+
+    Args:
+        message: one sentence saying what happened.
+        facts: label -> value, shown one a line; ``None`` values are left out.
+        hint: what the reader can do.
+
+    >>> print(ZencacheError("The key is odd.", facts={"step": "trainer"}, hint="Use an even one."))
+    The key is odd.
+      step: trainer
+      hint: Use an even one.
+    """
+
+    def __init__(self, message: str, *, facts: Mapping[str, Any] | None = None, hint: str | None = None):
+        self.message = message
+        self.facts = {label: value for label, value in (facts or {}).items() if value is not None}
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        lines += [f"  {label}: {value}" for label, value in self.facts.items()]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts, self.hint, self.__dict__)
+
+
+def _rebuild(
+    kind: type[ZencacheError], message: str, facts: dict[str, Any], hint: str | None, state: dict[str, Any]
+) -> ZencacheError:
+    error = kind.__new__(kind)
+    ZencacheError.__init__(error, message, facts=facts, hint=hint)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(ZencacheError):
+    """An option, an environment variable or a setting is wrong."""
+
+
+class DeclarationError(ZencacheError):
+    """A step or a pipeline is declared or wired wrongly; nothing has run."""
+
+
+class UnfingerprintableError(DeclarationError):
+    """A value that code or configuration uses has no faithful fingerprint."""
+
+
+class MaterializerError(ZencacheError):
+    """A value cannot become files, or files cannot become the value."""
+
+
+class OutputError(ZencacheError):
+    """A step returned something other than it declared."""
+
+
+class ArtifactStoreError(ZencacheError):
+    """The artifact store cannot be read or written."""
+
+
+class ArtifactUnusable(ArtifactStoreError):
+    """The bytes of one artifact cannot be used."""
+
+
+class ArtifactMissing(ArtifactUnusable):
+    """The bytes of an artifact are gone."""
+
+
+class ArtifactDamaged(ArtifactUnusable):
+    """The bytes of an artifact are not what was recorded."""
+
+
+class MetadataStoreError(ZencacheError):
+    """The metadata store cannot be opened, read or written."""
+
+
+class NotFoundError(ZencacheError, LookupError):
+    """No pipeline, run, step or artifact has that name."""
+
+
+class StepFailed(ZencacheError):
+    """A step of a run raised; chained to what it raised.
+
+    Attributes:
+        step: the name of the first step, in wiring order, that failed.
+        failures: step name -> exception, for every step that failed, in wiring order.
+    """
+
+    step: str
+    failures: dict[str, BaseException]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: str,
+        failures: Mapping[str, BaseException],
+        facts: Mapping[str, Any] | None = None,
+        hint: str | None = None,
+    ):
+        super().__init__(message, facts=facts, hint=hint)
+        self.step = step
+        self.failures = dict(failures)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A hint that offers the names nearest to a mistyped one, or lists the few there are.
+
+    >>> nearest("epoch", ["epochs", "lr"])
+    'Did you mean `epochs`?'
+    """
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return "Did you mean " + " or ".join(f"`{match}`" for match in close) + "?"
+    if known and len(known) <= 12:
+        return "Known: " + ", ".join(f"`{other}`" for other in known) + "."
+    return None

@@ -1,0 +1,266 @@
+"""The life of one execution: decide, run, publish, record, emit."""
+
+from __future__ import annotations
+
+import copy
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from zencache import artifact_value, events, recovery
+from zencache.artifact_store import ArtifactStore
+from zencache.cache import Cache
+from zencache.entity import Artifact, CacheEntry, Decision, Execution, PipelineRun, Status
+from zencache.exceptions import ArtifactUnusable, MaterializerError
+from zencache.key import CacheKey, KeyMaker
+from zencache.materializer import BaseMaterializer, require_value
+from zencache.metadata import MetadataStore, RunWriter, value_id
+from zencache.output import execution_base, split_outputs
+from zencache.policy import cache_switch
+from zencache.wiring import Node
+
+
+class StepError(Exception):
+    """A step's own failure, as the scheduler sees it; ``__cause__`` is what was raised."""
+
+
+class _InputUnusable(Exception):
+    """The bytes of an input, a hit of this run, turned out to be unusable when they were read."""
+
+    def __init__(self, producer: str, output: str, artifact: Artifact, error: Exception):
+        super().__init__(producer)
+        self.producer, self.output, self.artifact, self.error = producer, output, artifact, error
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What the run and the pipeline say about caching."""
+
+    run: bool | None
+    pipeline: bool | None
+
+
+class RunExecution:
+    """Executes the nodes of one run, in whatever order it is given them."""
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        metadata: MetadataStore,
+        artifacts: ArtifactStore,
+        writer: RunWriter,
+        cache: Cache,
+        options: CacheOptions,
+        facts: Mapping[str, str],
+    ):
+        self._nodes = {node.name: node for node in nodes}
+        self._metadata = metadata
+        self._artifacts = artifacts
+        self._writer = writer
+        self._cache = cache
+        self._options = options
+        self._facts = facts
+        self._run = writer.run.name
+        self._keys = KeyMaker()
+        self._keys.prepare(node.step for node in nodes)
+        self._values: dict[tuple[str, str], Artifact] = {}
+        self._unrecorded: list[Execution] = []
+        self.executions: dict[str, Execution] = {}
+
+    def visit(self, name: str) -> None:
+        """Decide about a node, and run it unless it is a hit.
+
+        Raises:
+            StepError: the step failed.
+        """
+        node = self._nodes[name]
+        started = time.perf_counter()
+        events.emit(events.WillDecide(self._run, name))
+        while True:
+            try:
+                self._decide_and_run(node, started)
+            except _InputUnusable as unusable:
+                self._decide_again(unusable)
+            else:
+                return
+
+    def _decide_and_run(self, node: Node, started: float) -> None:
+        inputs = self._inputs(node)
+        key = self._keys.key(node.step, node.parameters, inputs)
+        decision = self._decide(node, key)
+        execution = Execution(
+            id=0,
+            step=node.step.name,
+            node=node.name,
+            run=self._run,
+            status=Status.RUNNING,
+            parameters=node.parameters,
+            cache_key=key.hex,
+            decision=decision,
+            started=datetime.now(timezone.utc),
+            inputs=inputs,
+        )
+        if decision.entry is not None:
+            events.emit(events.DidHit(self._run, node.name, decision))
+            execution = self._take(execution, decision.entry, started)
+        else:
+            events.emit(events.DidMiss(self._run, node.name, decision))
+            execution = self._execute(node, execution, key, started)
+        self.executions[node.name] = execution
+        cached = execution.status is Status.CACHED
+        events.emit(events.DidFinish(self._run, node.name, execution.duration, cached))
+
+    def _decide(self, node: Node, key: CacheKey) -> Decision:
+        has_outputs = bool(node.step.outputs)
+        switch = cache_switch(
+            run=self._options.run,
+            pipeline=self._options.pipeline,
+            step=node.step.enable_cache,
+            has_outputs=has_outputs,
+        )
+        return self._cache.lookup(key.hex, switch, has_outputs=has_outputs)
+
+    def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
+        """Use what an earlier execution made. Recorded later, together with the run's other hits."""
+        taken = replace(
+            execution,
+            status=Status.CACHED,
+            source_id=entry.execution_id,
+            outputs=entry.outputs,
+            duration=time.perf_counter() - started,
+        )
+        self._unrecorded.append(taken)
+        return taken
+
+    def _execute(self, node: Node, execution: Execution, key: CacheKey, started: float) -> Execution:
+        arguments = self._arguments(node, execution.inputs)
+        if not self._writer.is_recorded:
+            recovery.leave_note(self._artifacts, self._metadata, self._run)
+        self.record_hits()
+        base = execution_base(node.step)
+        execution = replace(execution, key_parts=key.parts, facts=self._facts)
+        execution = self._writer.register(execution, base)
+        self.executions[node.name] = execution
+        events.emit(events.WillExecute(self._run, node.name))
+        try:
+            returned = node.step.function(**arguments)
+            del arguments  # large inputs are free while the outputs are written
+            saved = self._publish(node, returned)
+        except BaseException as error:
+            self._end(execution, error, base, time.perf_counter() - started)
+            if not isinstance(error, Exception):
+                raise
+            raise StepError(node.name) from error
+        execution = replace(execution, status=Status.COMPLETED, duration=time.perf_counter() - started)
+        outputs = {name: artifact for name, (artifact, _) in saved.items()}
+        bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
+        execution = self._writer.complete(execution, outputs, bases, base)
+        self._cache.record(CacheEntry(key.hex, execution.id, execution.duration, execution.outputs))
+        return execution
+
+    def _end(self, execution: Execution, error: BaseException, base: str, duration: float) -> None:
+        """Record that the step raised, or was interrupted."""
+        status = Status.FAILED if isinstance(error, Exception) else Status.CANCELED
+        text = f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        ended = replace(execution, status=status, duration=duration, error=text)
+        self.executions[execution.node] = ended
+        events.emit(events.DidFail(self._run, execution.node, error))
+        self._writer.end(ended, base, trace)
+
+    def finish(self, run: PipelineRun) -> None:
+        """Record that the run has ended, together with the hits that are not recorded yet."""
+        recorded, hits = self._writer.is_recorded, bool(self._unrecorded)
+        self._writer.finish(run, write=not hits)
+        self.record_hits()
+        if recorded:
+            recovery.take_note_away(self._artifacts, self._run)
+
+    def record_hits(self) -> None:
+        """Record the hits since the last time, all in one batch."""
+        if self._unrecorded:
+            bases = {
+                execution.step: execution_base(self._nodes[execution.node].step)
+                for execution in self._unrecorded
+            }
+            for execution in self._writer.hits(self._unrecorded, bases):
+                self.executions[execution.node] = execution
+            self._unrecorded = []
+
+    def _inputs(self, node: Node) -> dict[str, Artifact]:
+        """The artifacts that a node takes, by argument."""
+        made = {
+            argument: self.executions[source].outputs[output]
+            for argument, (source, output) in node.inputs.items()
+        }
+        given = {argument: self._value_artifact(node, argument) for argument in node.values}
+        return made | given
+
+    def _value_artifact(self, node: Node, argument: str) -> Artifact:
+        """The artifact of a value that the pipeline's author gave: one for equal content, ever."""
+        known = self._values.get((node.name, argument))
+        if known is not None:
+            return known
+        value = node.values[argument]
+        materializer = require_value(value, step=node.name, input=argument)()
+        artifact, artifact_type = artifact_value.save(self._artifacts, value, materializer)
+        external_id = value_id(artifact.digest, artifact.materializer, artifact.python_type)
+        recorded = self._metadata.read.value_artifacts([external_id]).get(external_id)
+        if recorded is None:
+            recorded = self._writer.value(artifact, artifact_type.base, external_id)
+        elif recorded.state != "LIVE":
+            self._metadata.mark_artifact(recorded, "LIVE")  # its bytes were gone, and are here again
+        self._values[node.name, argument] = replace(artifact, id=recorded.id)
+        return self._values[node.name, argument]
+
+    def _arguments(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+        """What the function is called with: its own copy of each input, and its parameters."""
+        step = node.step
+        arguments = {argument: self._load(node, argument, artifact) for argument, artifact in inputs.items()}
+        parameters = copy.deepcopy(dict(node.parameters))
+        if step.config is not None:
+            name, config_class = step.config
+            arguments[name] = config_class(**{field: parameters.pop(field) for field in step.config_fields})
+        return arguments | parameters
+
+    def _load(self, node: Node, argument: str, artifact: Artifact) -> Any:
+        materializer: BaseMaterializer | None = None
+        candidates = [node.step.arguments.get(argument)]
+        source, output = node.inputs.get(argument, (None, ""))
+        if source is None:
+            candidates.append(type(node.values[argument]))
+        else:
+            materializer = self._nodes[source].step.materializers.get(output)
+            candidates.append(self._nodes[source].step.outputs[output])
+        try:
+            return artifact_value.load(
+                self._artifacts, artifact, materializer=materializer, candidates=candidates
+            )
+        except (ArtifactUnusable, MaterializerError) as error:
+            if source is not None and self.executions[source].status is Status.CACHED:
+                raise _InputUnusable(source, output, artifact, error) from error
+            raise StepError(node.name) from error
+
+    def _decide_again(self, unusable: _InputUnusable) -> None:
+        """A hit could not be read: its producer is decided once more, without the entry that lied."""
+        producer = unusable.producer
+        events.emit(events.DidFindUnusable(self._run, producer, unusable.output, unusable.error))
+        self._cache.invalidate(unusable.artifact, unusable.error)
+        self._unrecorded = [execution for execution in self._unrecorded if execution.node != producer]
+        self.visit(producer)
+
+    def _publish(self, node: Node, returned: Any) -> dict[str, Any]:
+        """Check what a step returned against what it declares, and write it to the artifact store."""
+        saved = {}
+        for output, value in split_outputs(node.step, node.name, returned).items():
+            materializer = (
+                node.step.materializers.get(output) or require_value(value, step=node.name, output=output)()
+            )
+            artifact, artifact_type = artifact_value.save(self._artifacts, value, materializer)
+            saved[output] = (artifact, artifact_type)
+            events.emit(events.DidPublish(self._run, node.name, output, artifact.uri, artifact.size))
+        return saved

@@ -1,0 +1,6 @@
+"""Fingerprints: of code, of values and of files."""
+
+from zencache.fingerprint.code import Code, Unit, code_of, is_user_code
+from zencache.fingerprint.value import value_fingerprint
+
+__all__ = ["Code", "Unit", "code_of", "is_user_code", "value_fingerprint"]

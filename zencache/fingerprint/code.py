@@ -1,0 +1,349 @@
+"""A step's code: itself, and every user function, class, constant, closure and default it can reach."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from zencache.digest import encode
+from zencache.exceptions import UnfingerprintableError
+from zencache.fingerprint import compiled
+from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
+from zencache.fingerprint.encoder import ATOMS, Encoder
+from zencache.fingerprint.namespace import (
+    MISSING,
+    Variable,
+    attribute_of_module,
+    cells_of,
+    imported_module,
+    is_zencache_decorator,
+    variable,
+)
+from zencache.fingerprint.normal_form import Reference, Syntax
+from zencache.fingerprint.ownership import is_user_code
+from zencache.fingerprint.reference import by_name, refer_from_code, undecorated
+from zencache.fingerprint.source import Memo, functions_of
+from zencache.fingerprint.syntax import function_syntax
+
+__all__ = ["Code", "Unit", "code_of", "is_user_code"]
+
+_HINT = "Create it inside the step, or pass what it is made from as a parameter."
+_IN_THE_MODULE_ITSELF = b"module attribute"  # `__name__` and the like must not count
+_MODULE_ATTRIBUTES = frozenset(
+    {"__name__", "__file__", "__path__", "__package__", "__spec__", "__loader__", "__cached__"}
+    | {"__doc__", "__builtins__"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One reachable piece of code.
+
+    Args:
+        label: for people, e.g. ``"mypkg.helpers.clean"``; never enters the hash.
+        identity: its place in the graph of references and its qualified name inside its module, e.g.
+            ``"3:Helper.clean"``; enters the hash beside the fingerprint.
+        fingerprint: 64 hex digits.
+    """
+
+    label: str
+    identity: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Everything that a function reaches.
+
+    Args:
+        units: the function itself, then what it reaches, depth first.
+        untracked: sentences on what could not be followed.
+    """
+
+    units: tuple[Unit, ...]
+    untracked: tuple[str, ...]
+
+
+def code_of(function: Callable[..., Any] | type, *, extra: Sequence[Any] = ()) -> Code:
+    """The code that ``function``, and each of ``extra`` (functions, classes, modules), can reach.
+
+    Raises:
+        UnfingerprintableError: a constant that the code uses has no faithful fingerprint.
+
+    >>> [unit.identity for unit in code_of(lambda: 1).units]
+    ['0:<lambda>']
+    """
+    return _Graph().walk([undecorated(root) for root in (function, *extra)])
+
+
+class _Node:
+    """A unit while its graph is being walked: its links become places once every place is known."""
+
+    __slots__ = ("describe", "index", "label", "links", "name", "parts", "target")
+
+    def __init__(self, target: Any, label: str, name: str, describe: Callable[[_Node], None]):
+        self.target = target
+        self.label = label
+        self.name = name
+        self.describe = describe
+        self.index = -1
+        self.parts: list[bytes] = []
+        self.links: dict[_Node, int] = {}
+
+    def link(self, other: _Node) -> bytes:
+        return b"@" + encode(self.links.setdefault(other, len(self.links)))
+
+    def unit(self) -> Unit:
+        places = encode([linked.index for linked in self.links])
+        fingerprint = hashlib.sha256(b"".join([*self.parts, places])).hexdigest()
+        return Unit(self.label, f"{self.index}:{self.name}", fingerprint)
+
+
+class _Graph:
+    """One walk along the references of live code.
+
+    Recursion would be as deep as the user's longest chain of helpers, so nodes wait on a stack.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[Any, ...], _Node] = {}
+        self._untracked: dict[str, None] = {}
+        self._lenient: set[_Node] = set()
+
+    def walk(self, roots: list[Any]) -> Code:
+        order: list[_Node] = []
+        stack = [self._root(root) for root in reversed(roots)]
+        while stack:
+            node = stack.pop()
+            if node.index < 0:
+                node.index = len(order)
+                order.append(node)
+                node.describe(node)
+                stack.extend(reversed(node.links))
+        return Code(tuple(node.unit() for node in order), tuple(self._untracked))
+
+    def _root(self, root: Any) -> _Node:
+        if is_user_code(root) and isinstance(root, FunctionType | type | ModuleType):
+            return self._code_node(root)
+        name = getattr(root, "__qualname__", type(root).__qualname__)
+        module = getattr(root, "__module__", None) or type(root).__module__
+        return self._constant_node(Variable(("root", id(root)), module, name, root))
+
+    # -- nodes
+
+    def _node(self, key: tuple[Any, ...], target: Any, label: str, name: str, describe: Any) -> _Node:
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = _Node(target, label, name, describe)
+        return node
+
+    def _code_node(self, target: Any) -> _Node:
+        key = ("code", id(target))
+        if isinstance(target, ModuleType):
+            return self._node(key, target, target.__name__, "<module>", self._describe_module)
+        name = target.__qualname__
+        if isinstance(target, type):
+            return self._node(key, target, f"{target.__module__}.{name}", name, self._describe_class)
+        label = f"{target.__globals__.get('__name__')}.{name}"
+        return self._node(key, target, label, name, self._describe_function)
+
+    def _constant_node(self, held: Variable) -> _Node:
+        return self._node(held.key, held, f"{held.module}.{held.name}", held.name, self._describe_constant)
+
+    # -- what each kind of unit says
+
+    def _describe_function(self, node: _Node) -> None:
+        function: FunctionType = node.target
+        known = _known_code(function)
+        node.parts.append(known.syntax.digest)
+        self._note(known, node)
+        for default in (function.__defaults__, function.__kwdefaults__):
+            if default:
+                node.parts.append(b"default" + self._value(node, default, f"a default of {node.name}"))
+        cells = cells_of(function) if function.__closure__ else {}
+        if "__class__" in cells:  # what a bare `super()` reads
+            node.parts.append(self._variable(node, cells["__class__"], ()))
+        for reference in known.syntax.references:
+            node.parts.append(self._reference(node, reference, function.__globals__, cells))
+        wrapped = function.__dict__.get("__wrapped__")
+        if wrapped is not None:
+            node.parts.append(b"wraps" + self._value(node, wrapped, f"what {node.name} wraps"))
+
+    def _describe_class(self, node: _Node) -> None:
+        kind: type = node.target
+        for parent in (*kind.__bases__, type(kind)):
+            node.parts.append(node.link(self._code_node(parent)) if is_user_code(parent) else by_name(parent))
+        bodies = class_bodies(kind)
+        for body in bodies:
+            self._syntax(node, body.syntax.frame, body)
+            for name in body.syntax.names:
+                self._attribute(node, name, body)
+        if not bodies:
+            node.parts.append(self._value(node, annotations_of(kind), f"the annotations of {node.name}"))
+        for name, value in live_extras(kind, bodies, has_source=lambda f: _known_code(f).has_source):
+            node.parts.append(encode(name) + self._value(node, value, f"{node.name}.{name}"))
+
+    def _attribute(self, node: _Node, name: str, body: ClassBody) -> None:
+        node.parts.append(encode(name))
+        value = body.live(name)
+        if value is not MISSING:
+            node.parts.append(self._value(node, value, f"{node.name}.{name}"))
+            return
+        for syntax in body.syntax.written(name):
+            self._syntax(node, syntax, body)
+
+    def _syntax(self, node: _Node, syntax: Syntax, body: ClassBody) -> None:
+        node.parts.append(syntax.digest)
+        self._say_dynamic(syntax, node)
+        for reference in syntax.references:
+            node.parts.append(self._reference(node, reference, body.module_globals, {}))
+
+    def _describe_module(self, node: _Node) -> None:
+        contents = vars(node.target)
+        for name in sorted(contents):
+            if not (name.startswith("__") and name.endswith("__")):
+                held = variable(contents, name)
+                node.parts.append(encode(name) + self._variable(node, held, (), lenient=True))
+
+    def _describe_constant(self, node: _Node) -> None:
+        held: Variable = node.target
+        try:
+            node.parts.append(self._value(node, held.value, held.name, held.module))
+        except UnfingerprintableError:
+            if node not in self._lenient:
+                raise
+            self._untracked[f"`{node.label}`: its value cannot be fingerprinted; only its type counts"] = None
+            node.parts.append(by_name(type(held.value)))
+
+    # -- references
+
+    def _reference(
+        self, node: _Node, reference: Reference, scope: dict[str, Any], cells: dict[str, Variable]
+    ) -> bytes:
+        if reference.level is not None:
+            module, problem = imported_module(reference, scope)
+            if problem:
+                self._untracked[f"{problem} in {node.label}"] = None
+            if module is None:
+                return encode(("name", f"{reference.root}:{'.'.join(reference.chain)}"))
+            held = Variable(("module", id(module)), module.__name__, module.__name__, module)
+            return self._variable(node, held, reference.chain, may_import=True)
+        name = reference.root
+        if name in cells:
+            return self._variable(node, cells[name], reference.chain)
+        if name in scope:
+            if name in _MODULE_ATTRIBUTES:
+                return _IN_THE_MODULE_ITSELF
+            return self._variable(node, variable(scope, name), reference.chain)
+        return b"builtin or missing"
+
+    def _variable(
+        self,
+        node: _Node,
+        held: Variable,
+        chain: tuple[str, ...],
+        *,
+        may_import: bool = False,
+        lenient: bool = False,
+    ) -> bytes:
+        """What a variable holds, or what the attributes ``chain`` lead to through modules."""
+        while chain and isinstance(held.value, ModuleType):
+            if not is_user_code(held.value):
+                return encode(("name", f"{held.value.__name__}:{'.'.join(chain)}"))
+            if chain[0] in _MODULE_ATTRIBUTES:
+                return _IN_THE_MODULE_ITSELF
+            held = attribute_of_module(held.value, chain[0], may_import=may_import)
+            chain = chain[1:]
+        value = undecorated(held.value)
+        if value is MISSING:
+            return b"builtin or missing"
+        if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+            return self._value(node, value, held.name, held.module)
+        constant = self._constant_node(held)
+        if lenient:
+            self._lenient.add(constant)
+        return node.link(constant)
+
+    def _value(self, node: _Node, value: Any, name: str, module: str | None = None) -> bytes:
+        """A value where it stands; code in it is linked to, everything else is written out."""
+        if type(value) in ATOMS:
+            return encode(value)
+
+        def link(target: Any) -> bytes:
+            return node.link(self._code_node(target))
+
+        def fail(culprit: Any) -> UnfingerprintableError:
+            return _no_fingerprint(culprit, value, name, module or node.label.removesuffix(f".{node.name}"))
+
+        self._say_compiled(value)
+        return Encoder(lambda item: refer_from_code(item, link), fail).token(value)
+
+    # -- what to tell people
+
+    def _note(self, known: _KnownCode, node: _Node) -> None:
+        if not known.has_source:
+            self._untracked[f"{node.label}: source not found; its compiled code counts instead"] = None
+        self._say_dynamic(known.syntax, node)
+
+    def _say_dynamic(self, syntax: Syntax, node: _Node) -> None:
+        for what in syntax.dynamic:
+            self._untracked[f"{what} in {node.label}"] = None
+
+    def _say_compiled(self, value: Any) -> None:
+        module = value.__self__ if isinstance(value, BuiltinFunctionType) else None
+        if isinstance(module, ModuleType) and is_user_code(module):
+            label = f"{module.__name__}.{value.__qualname__}"
+            self._untracked[f"{label}: a compiled extension; it counts by its name only"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownCode:
+    """What is known of a code object for as long as it lives."""
+
+    syntax: Syntax
+    has_source: bool
+
+
+_known: Memo[_KnownCode] = Memo()
+
+
+def _known_code(function: FunctionType) -> _KnownCode:
+    code = function.__code__
+    return _known.get(code) or _known.put(code, _read_code(function, code))
+
+
+def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:
+    definitions = functions_of(function)
+    if not definitions:
+        digest = hashlib.sha256(encode(compiled.content_with_version(code))).digest()
+        return _KnownCode(Syntax(digest, compiled.references(code)), has_source=False)
+    drop = is_zencache_decorator(function.__globals__)
+    return _KnownCode(_joined([function_syntax(node, drop) for node in definitions]), has_source=True)
+
+
+def _joined(candidates: list[Syntax]) -> Syntax:
+    """All of several definitions that cannot be told apart."""
+    if len(candidates) == 1:
+        return candidates[0]
+
+    def every(parts: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(part for found in parts for part in found))
+
+    return Syntax(
+        hashlib.sha256(b"".join(syntax.digest for syntax in candidates)).digest(),
+        every(syntax.references for syntax in candidates),
+        every(syntax.dynamic for syntax in candidates),
+    )
+
+
+def _no_fingerprint(culprit: Any, value: Any, name: str, module: str) -> UnfingerprintableError:
+    held = f"{type(culprit).__module__}.{type(culprit).__qualname__}"
+    verb = "is" if culprit is value else "holds"
+    return UnfingerprintableError(
+        f"`{name}` in module `{module}` {verb} a `{held}`, which has no faithful fingerprint.",
+        facts={"module": module, "variable": name, "type": held},
+        hint=_HINT,
+    )

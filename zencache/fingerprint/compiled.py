@@ -1,0 +1,84 @@
+"""What a code object does, apart from where it stands: for comparing it, and for code without source."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+from zencache.fingerprint.normal_form import Reference
+
+# Set by how a function is compiled into its surroundings, not by what it does.
+_HAS_DOCSTRING = 0x4000000
+_LOADS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_LOADS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+
+
+def content(code: CodeType) -> tuple[Any, ...]:
+    """Instructions, names and constants, without lines, file, qualified name and docstring."""
+    constants = [_constant(value) for value in code.co_consts]
+    if code.co_consts and isinstance(code.co_consts[0], str):
+        constants[0] = _docstring_or(code)
+    return (
+        code.co_code,
+        code.co_names,
+        code.co_varnames,
+        code.co_freevars,
+        code.co_cellvars,
+        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
+        code.co_flags & ~_HAS_DOCSTRING,
+        constants,
+    )
+
+
+def content_with_version(code: CodeType) -> tuple[Any, ...]:
+    """As :func:`content`; the same source compiles to other instructions on another Python."""
+    return (tuple(sys.version_info[:2]), *content(code))
+
+
+def references(code: CodeType) -> tuple[Reference, ...]:
+    """The globals that a code object loads, with the attributes taken from them at once."""
+    return tuple(dict.fromkeys(_references(code)))
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """A code object and those inside it, outermost first."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from nested(constant)
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, CodeType):
+        return content(value)
+    if isinstance(value, tuple):
+        return tuple(_constant(item) for item in value)
+    return "..." if value is ... else value
+
+
+def _docstring_or(code: CodeType) -> Any:
+    """The first constant, unless it can only be the docstring: one that no instruction loads."""
+    loads = (step for step in dis.get_instructions(code) if step.opcode in dis.hasconst)
+    return code.co_consts[0] if any(step.arg == 0 for step in loads) else None
+
+
+def _references(code: CodeType) -> Iterator[Reference]:
+    for part in nested(code):
+        root: str | None = None
+        chain: tuple[str, ...] = ()
+        for step in dis.get_instructions(part):
+            if root is not None and step.opname in _LOADS_ATTRIBUTE:
+                chain += (step.argval,)
+                continue
+            if root is not None and step.opname != "CACHE":
+                yield Reference(root, chain)
+                root, chain = None, ()
+            if step.opname in _LOADS_GLOBAL:
+                root = step.argval
+            elif step.opname == "IMPORT_NAME":
+                yield Reference(step.argval, (), 0)
+        if root is not None:
+            yield Reference(root, chain)

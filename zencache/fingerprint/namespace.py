@@ -1,0 +1,123 @@
+"""What a name in live code means now: variables of modules and closures, imports, decorators."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+from zencache.fingerprint.normal_form import Dropped, Reference
+from zencache.fingerprint.ownership import is_user_code, is_user_path, is_zencache
+
+
+class _Missing:
+    """A name that is not defined, or not yet."""
+
+
+MISSING = _Missing()
+
+
+class Variable(NamedTuple):
+    """A place that holds a value: ``key`` tells it from every other place, the names are for people."""
+
+    key: tuple[Any, ...]
+    module: str
+    name: str
+    value: Any
+
+
+def variable(scope: dict[str, Any], name: str) -> Variable:
+    """The global ``name`` of a module, given by its dict."""
+    return Variable(("global", id(scope), name), str(scope.get("__name__")), name, scope.get(name, MISSING))
+
+
+def cells_of(function: FunctionType) -> dict[str, Variable]:
+    """The variables that a function has from the functions around it."""
+    module = str(function.__globals__.get("__name__"))
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            value = MISSING
+        found[name] = Variable(("cell", id(cell)), module, f"{function.__qualname__}.{name}", value)
+    return found
+
+
+def attribute_of_module(module: ModuleType, name: str, *, may_import: bool) -> Variable:
+    """One attribute of a user's module; a submodule, or what its ``__getattr__`` would answer, too."""
+    contents = vars(module)
+    if name in contents:
+        return variable(contents, name)
+    full_name = f"{module.__name__}.{name}"
+    submodule = sys.modules.get(full_name)
+    if submodule is None and may_import and "__path__" in contents:
+        submodule, _ = _import(full_name)
+    if submodule is not None:
+        return Variable(("module", id(submodule)), full_name, full_name, submodule)
+    return variable(contents, "__getattr__")
+
+
+def imported_module(reference: Reference, scope: dict[str, Any]) -> tuple[ModuleType | None, str | None]:
+    """The module that an import statement inside a function names, and what went wrong.
+
+    A user's module is imported if it was not: otherwise the same code would have one fingerprint
+    before its first call and another one after. An installed one is not; its name is all that counts.
+    """
+    name = reference.root
+    if reference.level:
+        package = scope.get("__package__") or str(scope.get("__name__")).rpartition(".")[0]
+        try:
+            name = importlib.util.resolve_name("." * reference.level + name, package)
+        except ImportError:
+            return None, f"import of `{'.' * reference.level}{name}`"
+    module = sys.modules.get(name)
+    if module is not None:
+        return module, None
+    return _import(name) if _is_users(name) else (None, None)
+
+
+def _import(name: str) -> tuple[ModuleType | None, str | None]:
+    try:
+        return importlib.import_module(name), None
+    except Exception as error:
+        return None, f"import of `{name}` ({type(error).__name__})"
+
+
+def _is_users(name: str) -> bool:
+    """Whether a module that is not imported is the user's, as far as its top package tells."""
+    top = name.partition(".")[0]
+    if top in sys.modules:
+        return is_user_code(sys.modules[top])
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and any(is_user_path(path) for path in _places(spec))
+
+
+def _places(spec: ModuleSpec) -> list[str]:
+    if spec.has_location and spec.origin:
+        return [spec.origin]
+    return [os.path.join(folder, "") for folder in spec.submodule_search_locations or ()]
+
+
+def is_zencache_decorator(scope: dict[str, Any]) -> Dropped:
+    """Tells zencache's decorators from others by what their names mean in a module."""
+
+    def drop(root: str, chain: tuple[str, ...]) -> bool:
+        if root not in scope:
+            # Imported inside the function around it, where it can no longer be looked up.
+            return (root, *chain)[-1] in ("step", "pipeline")
+        value = scope[root]
+        for name in chain:
+            if isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "zencache":
+                return True
+            value = getattr(value, "__dict__", {}).get(name)
+        return is_zencache(value)
+
+    return drop

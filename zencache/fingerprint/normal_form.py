@@ -1,0 +1,365 @@
+"""The normal form of source: what it says, without how it is written, and the names it refers to."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from zencache.digest import encode
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+# `ctx` repeats the place of a node, `kind` the spelling of a string, `simple` a pair of parentheses.
+_SPELLING = frozenset({"ctx", "kind", "simple", "type_comment"})
+# Decorators that leave annotations unread; any other one may read them.
+_BLIND_DECORATORS = frozenset(
+    {"staticmethod", "classmethod", "property", "setter", "getter", "deleter", "cached_property"}
+    | {"abstractmethod", "override", "final", "total_ordering"}
+    | {"wraps", "cache", "lru_cache", "contextmanager", "asynccontextmanager"}
+)
+_DYNAMIC = frozenset({"eval", "exec", "globals", "vars", "locals", "compile"})
+
+
+class Reference(NamedTuple):
+    """A name that source refers to from outside of itself.
+
+    ``root`` is a free name, or, when ``level`` is not None, a module imported by that (relative) level
+    inside the source; ``chain`` the attributes taken from it.
+    """
+
+    root: str
+    chain: tuple[str, ...] = ()
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """The normal form of some source.
+
+    Args:
+        digest: SHA-256 of the normal form.
+        references: free names and imports, in order of appearance.
+        dynamic: sentences about what the source may reach by names that only exist when it runs.
+    """
+
+    digest: bytes
+    references: tuple[Reference, ...] = ()
+    dynamic: tuple[str, ...] = ()
+
+
+Dropped = Callable[[str, tuple[str, ...]], bool]  # whether the decorator `name.chain` is zencache's
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Names bound in one scope, and those loaded there that another scope may have to explain."""
+
+    kind: str  # "module", "class", "function" or "comprehension"
+    bound: set[str] = field(default_factory=set)
+    imports: dict[str, Reference] = field(default_factory=dict)
+    outward: set[str] = field(default_factory=set)
+    loads: list[Reference] = field(default_factory=list)
+
+
+class Writer:
+    """Writes the normal form of nodes, and notes the names that they load, in one traversal."""
+
+    def __init__(self, drop: Dropped):
+        self._drop = drop
+        self._out: list[bytes] = []
+        self._scopes = [_Scope("module")]
+        self._dynamic: dict[str, None] = {}
+
+    def finish(self) -> Syntax:
+        digest = hashlib.sha256(b"".join(self._out)).digest()
+        return Syntax(digest, tuple(dict.fromkeys(self._scopes[0].loads)), tuple(self._dynamic))
+
+    # -- the normal form
+
+    def node(self, node: ast.AST) -> None:
+        special = _SPECIAL.get(type(node))
+        if special is None:
+            self._plain(node)
+        else:
+            special(self, node)
+
+    def _plain(self, node: ast.AST) -> None:
+        opening, fields = _shape(type(node))
+        self._out.append(opening)
+        for name, mark in fields:
+            self._field(mark, getattr(node, name, None))
+        self._out.append(b")")
+
+    def _field(self, mark: bytes, value: object) -> None:
+        """One field after its name; one that is empty is left out, as older Pythons do not have it."""
+        if value is None:
+            return
+        if isinstance(value, ast.AST):
+            self._out.append(mark)
+            self.node(value)
+        elif not isinstance(value, list):
+            self._out.append(mark)
+            self._out.append(encode(value))
+        elif value:
+            self._out.append(mark)
+            self._list(value)
+
+    def _list(self, values: Iterable[object]) -> None:
+        self._out.append(b"[")
+        for value in values:
+            if isinstance(value, ast.AST):
+                if not _says_nothing(value):
+                    self.node(value)
+            else:
+                self._out.append(encode(value))
+        self._out.append(b"]")
+
+    def _constant(self, node: ast.Constant) -> None:
+        self._out.append(b"(..." if node.value is ... else b"(" + encode(node.value))
+        self._out.append(b")")
+
+    # -- names
+
+    def _name(self, node: ast.Name) -> None:
+        self._out.append(b"(Name " + _text(node.id) + b")")
+        if isinstance(node.ctx, ast.Load):
+            self._load(Reference(node.id))
+        else:
+            self._bind(node.id)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        path = _dotted(node)
+        if path is None:
+            self._plain(node)
+            return
+        self._out.append(b"(Attribute")
+        self._out.extend([_text(part) for part in path])
+        self._out.append(b")")
+        self._load(Reference(path[0], path[1:]))
+
+    def _load(self, reference: Reference) -> None:
+        self._scopes[-1].loads.append(reference)
+
+    def _bind(self, name: str) -> None:
+        self._scopes[-1].bound.add(name)
+
+    def _walrus(self, node: ast.NamedExpr) -> None:
+        self._plain(node)
+        owner = next(scope for scope in reversed(self._scopes) if scope.kind != "comprehension")
+        owner.bound.add(node.target.id)
+        self._scopes[-1].bound.discard(node.target.id)
+
+    def _outward(self, node: ast.Global | ast.Nonlocal) -> None:
+        self._plain(node)
+        self._scopes[-1].outward.update(node.names)
+        for name in node.names:
+            self._load(Reference(name))
+
+    def _binding(self, node: ast.AST) -> None:
+        """``except ... as name`` and the captures of ``match``."""
+        self._plain(node)
+        name = getattr(node, "name", None) or getattr(node, "rest", None)
+        if name:
+            self._bind(name)
+
+    def _import(self, node: ast.Import) -> None:
+        self._plain(node)
+        for alias in node.names:
+            module = alias.name if alias.asname else alias.name.partition(".")[0]
+            self._bind_import(alias.asname or module, Reference(module, (), 0))
+            if not alias.asname and module != alias.name:
+                # `import a.b` binds `a`, but loads `a.b`: a chain through `a` must find it.
+                self._load(Reference(alias.name, ("__name__",), 0))
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        self._plain(node)
+        for alias in node.names:
+            reference = Reference(node.module or "", (alias.name,), node.level)
+            self._bind_import(alias.asname or alias.name, reference)
+
+    def _bind_import(self, name: str, reference: Reference) -> None:
+        scope = self._scopes[-1]
+        scope.bound.add(name)
+        scope.imports[name] = reference
+
+    # -- scopes
+
+    def _close(self) -> None:
+        """Leaves a scope: what it does not bind itself is a name of the scope around it."""
+        scope = self._scopes.pop()
+        visible = [outer for outer in self._scopes if outer.kind != "class"] or self._scopes
+        outer = self._scopes[-1] if scope.kind == "comprehension" else visible[-1]
+        for load in scope.loads:
+            if load.level is not None or load.root in scope.outward or load.root not in scope.bound:
+                outer.loads.append(load)
+            elif load.root in scope.imports:
+                module = scope.imports[load.root]
+                outer.loads.append(module._replace(chain=module.chain + load.chain))
+
+    def function(self, node: Function, *, with_defaults: bool = True) -> None:
+        """A function or lambda: what its surroundings evaluate first, then its own scope."""
+        decorators = self._decorators(node)
+        annotated = any(_last_name(decorator) not in _BLIND_DECORATORS for decorator in decorators)
+        self._out.append(b"(" + type(node).__name__.encode())
+        if not isinstance(node, ast.Lambda):
+            self._bind(node.name)
+            self._out.append(encode(node.name))
+            self._list(decorators)
+            if annotated:
+                self._field(b" returns=", node.returns)
+        if with_defaults:
+            self._field(b" defaults=", node.args.defaults)
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                self._field(_text(argument.arg), default)
+        self._scopes.append(_Scope("function"))
+        self._arguments(node.args, annotated=annotated)
+        self._list(node.body if isinstance(node.body, list) else [node.body])
+        self._close()
+        self._out.append(b")")
+
+    def _arguments(self, arguments: ast.arguments, *, annotated: bool) -> None:
+        kinds = {
+            b"/": arguments.posonlyargs,
+            b"a": arguments.args,
+            b"*": [arguments.vararg] if arguments.vararg else [],
+            b"k": arguments.kwonlyargs,
+            b"#": [arguments.kwarg] if arguments.kwarg else [],
+        }
+        for mark, group in kinds.items():
+            for argument in group:
+                self._bind(argument.arg)
+                self._out.append(mark + _text(argument.arg))
+                if annotated:
+                    self._field(b" annotation=", argument.annotation)
+
+    def _decorators(self, node: ast.AST) -> list[ast.expr]:
+        return [
+            decorator
+            for decorator in getattr(node, "decorator_list", ())
+            if not ((path := _dotted(_called(decorator))) and self._drop(path[0], path[1:]))
+        ]
+
+    def _comprehension(self, node: Comprehension) -> None:
+        first, *others = node.generators
+        self._out.append(b"(" + type(node).__name__.encode())
+        self.node(first.iter)  # evaluated outside
+        self._scopes.append(_Scope("comprehension"))
+        self.node(first.target)
+        self._field(b" ifs=", first.ifs)
+        self._out.append(encode(first.is_async))
+        self._list(others)
+        for name in ("key", "value", "elt"):
+            self._field(b" " + name.encode() + b"=", getattr(node, name, None))
+        self._close()
+        self._out.append(b")")
+
+    def class_frame(self, node: ast.ClassDef, body: list[ast.stmt]) -> None:
+        """A class statement with this body; the name of the class is not written."""
+        self._out.append(b"(ClassDef")
+        self._list(self._decorators(node))
+        self._field(b" bases=", node.bases)
+        self._field(b" keywords=", node.keywords)
+        self._scopes.append(_Scope("class"))
+        self._list(body)
+        self._close()
+        self._out.append(b")")
+
+    def _inner_class(self, node: ast.ClassDef) -> None:
+        self._bind(node.name)
+        self._out.append(encode(node.name))
+        self.class_frame(node, node.body)
+
+    def _annotated_assignment(self, node: ast.AnnAssign) -> None:
+        """In a class the annotation counts; in a function it is as if it were not there."""
+        if self._scopes[-1].kind == "class":
+            self._plain(node)
+        elif node.value is None:
+            self.node(node.target)
+        else:
+            self.node(ast.Assign([node.target], node.value))
+
+    # -- what only exists when the code runs
+
+    def _call(self, node: ast.Call) -> None:
+        name = _last_name(node.func)
+        if name in ("getattr", "import_module", "__import__"):
+            self._call_by_name(name, node)
+        elif name in _DYNAMIC and isinstance(node.func, ast.Name):
+            self._dynamic[f"`{name}`"] = None
+        self._plain(node)
+
+    def _call_by_name(self, name: str, node: ast.Call) -> None:
+        position = 1 if name == "getattr" else 0
+        match node.args[position : position + 1]:
+            case [ast.Constant(value=str(target))]:
+                if name != "getattr" and not target.startswith("."):
+                    self._load(Reference(target, (), 0))
+            case _:
+                self._dynamic[f"`{name}` with a computed name"] = None
+
+
+def _shape(kind: type[ast.AST]) -> _Shape:
+    shape = _SHAPES.get(kind)
+    if shape is None:
+        fields = tuple((name, b" " + name.encode() + b"=") for name in kind._fields if name not in _SPELLING)
+        shape = _SHAPES[kind] = (b"(" + kind.__name__.encode(), fields)
+    return shape
+
+
+_Shape = tuple[bytes, tuple[tuple[str, bytes], ...]]
+_SHAPES: dict[type[ast.AST], _Shape] = {}
+_text = lru_cache(maxsize=10_000)(encode)  # for identifiers, which repeat
+
+
+def _dotted(node: ast.AST) -> tuple[str, ...] | None:
+    """``a.b.c`` as its parts; None for anything but names and attributes."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
+
+
+def _last_name(node: ast.expr) -> str:
+    path = _dotted(_called(node))
+    return path[-1] if path else ""
+
+
+def _says_nothing(node: ast.AST) -> bool:
+    """Docstrings, ``...`` and ``pass``."""
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+_SPECIAL: dict[type, Callable[[Any, Any], None]] = {  # each takes the type of node it is listed under
+    ast.Constant: Writer._constant,
+    ast.Name: Writer._name,
+    ast.Attribute: Writer._attribute,
+    ast.NamedExpr: Writer._walrus,
+    ast.Global: Writer._outward,
+    ast.Nonlocal: Writer._outward,
+    ast.ExceptHandler: Writer._binding,
+    ast.MatchAs: Writer._binding,
+    ast.MatchStar: Writer._binding,
+    ast.MatchMapping: Writer._binding,
+    ast.Import: Writer._import,
+    ast.ImportFrom: Writer._import_from,
+    ast.FunctionDef: Writer.function,
+    ast.AsyncFunctionDef: Writer.function,
+    ast.Lambda: Writer.function,
+    ast.ListComp: Writer._comprehension,
+    ast.SetComp: Writer._comprehension,
+    ast.DictComp: Writer._comprehension,
+    ast.GeneratorExp: Writer._comprehension,
+    ast.ClassDef: Writer._inner_class,
+    ast.AnnAssign: Writer._annotated_assignment,
+    ast.Call: Writer._call,
+}

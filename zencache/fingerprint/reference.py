@@ -1,0 +1,109 @@
+"""How a value that is no data counts: the user's code by what it says, everything else by its name."""
+
+from __future__ import annotations
+
+import _thread
+import functools
+import logging
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from typing import Any
+
+from zencache.digest import encode
+from zencache.fingerprint.encoder import ATOMS, Parts
+from zencache.fingerprint.ownership import is_user_code, is_zencache
+
+_LOCKS = (_thread.LockType, _thread.RLock, _thread._local)
+
+
+def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
+    """How ``value`` counts if it is code: by ``link``, by parts to be encoded, by name; None for data."""
+    if isinstance(value, FunctionType):
+        return link(value) if is_user_code(value) else _installed_function(value)
+    if isinstance(value, type | ModuleType):
+        return link(value) if is_user_code(value) else by_name(value)
+    if isinstance(value, MethodType):
+        return "method", value.__func__, value.__self__
+    if isinstance(value, classmethod | staticmethod):
+        return type(value).__name__, value.__func__
+    if isinstance(value, property):
+        return "property", value.fget, value.fset, value.fdel
+    if isinstance(value, BuiltinFunctionType | MethodWrapperType):
+        return _builtin(value)
+    if is_zencache(type(value)):
+        entrypoint = undecorated(value)
+        return by_name(type(value)) if entrypoint is value else ("step", entrypoint)
+    if isinstance(value, logging.Logger):
+        return "logger", value.name
+    return _wrapper(value)
+
+
+def refer_from_code(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
+    """As :func:`refer`, for what code keeps in its globals and closures.
+
+    A lock is there to be held, not to be read. A logger's name is as a rule its module's, which is
+    ``__main__`` on one occasion and not on another, and changes no result.
+    """
+    if isinstance(value, _LOCKS):
+        return by_name(type(value))
+    if isinstance(value, logging.Logger):
+        return b"logger"
+    return refer(value, link)
+
+
+def undecorated(value: Any) -> Any:
+    """The function that a zencache step was made from; anything else as it is."""
+    if type(value).__name__ == "Step" and is_zencache(type(value)):
+        return getattr(value, "entrypoint", value)
+    return value
+
+
+def by_name(value: Any) -> bytes:
+    """Installed code, which counts by nothing but where it is found."""
+    if isinstance(value, ModuleType):
+        return encode(("name", value.__name__))
+    return encode(("name", f"{getattr(value, '__module__', None) or ''}:{value.__qualname__}"))
+
+
+def _installed_function(function: FunctionType) -> bytes | Parts:
+    """A wrapper made by an installed decorator leads to the user's functions that it holds."""
+    held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    wrapped = getattr(function, "__wrapped__", None)
+    users = [inner for inner in (wrapped, *held) if is_user_code(inner)]
+    if not users:
+        return by_name(function)
+    code = function.__code__
+    return "wrapper", f"{function.__globals__.get('__name__')}:{code.co_name}", *users
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  # the only way to ask
+    except ValueError:
+        return False
+    return True
+
+
+def _builtin(value: Any) -> bytes | Parts:
+    owner = getattr(value, "__self__", None)
+    if owner is None or isinstance(owner, ModuleType):
+        return by_name(value)
+    if type(owner) in ATOMS or type(owner) in (list, tuple, dict, set, frozenset):
+        return "method", value.__name__, owner
+    if isinstance(owner, type):
+        return "method", value.__name__, owner
+    # E.g. `numpy.random.rand`, which is a method of a generator that every call changes.
+    return "method", value.__name__, type(owner)
+
+
+def _wrapper(value: Any) -> bytes | Parts | None:
+    """Callables written in C: wrappers such as :func:`functools.lru_cache`, and plain functions."""
+    kind = type(value)
+    if kind.__name__ == "cython_function_or_method":
+        return by_name(value)
+    if is_user_code(kind) or isinstance(value, functools.partial):
+        return None
+    wrapped = getattr(value, "__wrapped__", None) if callable(value) else None
+    if wrapped is not None:
+        return "wrapper", kind, wrapped
+    return None

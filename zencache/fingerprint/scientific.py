@@ -1,0 +1,100 @@
+"""What numpy, pandas and pyarrow values hold, apart from how their memory is laid out."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+Parts = tuple[Any, ...]
+
+
+def scientific_parts(value: Any) -> Parts | None:
+    """The parts that say all of an array, frame or table; None for anything else."""
+    package = type(value).__module__.partition(".")[0]
+    packages = {package} | {base.__module__.partition(".")[0] for base in type(value).__mro__}
+    for name, parts in (("numpy", _numpy), ("pandas", _pandas), ("pyarrow", _pyarrow)):
+        if name in packages and name in sys.modules:
+            found = parts(value, sys.modules[name])
+            if found is not None:
+                return found
+    return None
+
+
+def _numpy(value: Any, numpy: Any) -> Parts | None:
+    if isinstance(value, numpy.ndarray):
+        return _array(value, numpy)
+    if isinstance(value, numpy.generic):
+        return ("numpy scalar", *_array(numpy.asarray(value), numpy))
+    if isinstance(value, numpy.dtype):
+        return ("dtype", *_dtype(value))
+    if isinstance(value, numpy.random.Generator):
+        return "generator", value.bit_generator.state
+    if isinstance(value, numpy.random.RandomState):
+        return "generator", value.get_state(legacy=False)
+    return None
+
+
+def _array(value: Any, numpy: Any) -> Parts:
+    if isinstance(value, numpy.ma.MaskedArray):
+        return "masked", numpy.ma.getmaskarray(value), numpy.asarray(value.filled()), value.fill_value
+    kind = () if isinstance(value, numpy.memmap) else _subclass(value, numpy.ndarray)
+    plain = value.view(numpy.ndarray)
+    if value.dtype.hasobject or value.dtype.kind == "T":
+        return ("array", *kind, *_dtype(value.dtype), plain.shape, plain.ravel().tolist())
+    payload = numpy.ascontiguousarray(plain).reshape(-1).view(numpy.uint8)
+    return ("array", *kind, *_dtype(value.dtype), plain.shape, payload.tobytes())
+
+
+def _subclass(value: Any, base: type) -> Parts:
+    """The type and the extra attributes of an instance of a subclass."""
+    return () if type(value) is base else (type(value), dict(sorted(getattr(value, "__dict__", {}).items())))
+
+
+def _dtype(dtype: Any) -> Parts:
+    return dtype.str, dtype.name, None if dtype.fields is None else dtype.descr
+
+
+def _pandas(value: Any, pandas: Any) -> Parts | None:
+    if isinstance(value, pandas.DataFrame):
+        columns = [_column(value.iloc[:, place].array) for place in range(value.shape[1])]
+        return "frame", type(value), value.index, value.columns, columns, value.attrs
+    if isinstance(value, pandas.Series):
+        return "series", type(value), value.name, value.index, _column(value.array), value.attrs
+    if isinstance(value, pandas.MultiIndex):
+        levels = [value.get_level_values(place) for place in range(value.nlevels)]
+        return "index", list(value.names), levels
+    if isinstance(value, pandas.Index):
+        return "index", value.name, _column(value.array)
+    if isinstance(value, pandas.api.extensions.ExtensionArray):
+        return ("column", *_column(value))
+    if value is pandas.NA or value is pandas.NaT:
+        return "missing", str(value)
+    return None
+
+
+def _column(column: Any) -> Parts:
+    """One column: as numpy has it, else item by item, since extension arrays keep rubbish under masks."""
+    numpy = sys.modules["numpy"]
+    dtype = column.dtype
+    if isinstance(dtype, numpy.dtype):
+        return (numpy.asarray(column),)
+    if hasattr(column, "categories"):
+        return str(dtype), column.ordered, column.categories, numpy.asarray(column.codes)
+    return str(dtype), numpy.asarray(column, dtype=object).tolist()
+
+
+def _pyarrow(value: Any, pyarrow: Any) -> Parts | None:
+    if isinstance(value, pyarrow.RecordBatch):
+        table = pyarrow.Table.from_batches([value])
+    elif isinstance(value, pyarrow.Array | pyarrow.ChunkedArray):
+        table = pyarrow.table({"": value})
+    elif isinstance(value, pyarrow.Table):
+        table = value
+    else:
+        return None
+    sink = io.BytesIO()
+    whole = table.combine_chunks()
+    with pyarrow.ipc.new_stream(sink, whole.schema) as stream:
+        stream.write_table(whole)
+    return "arrow", type(value).__name__, sink.getvalue()

@@ -1,0 +1,64 @@
+"""What a definition says: a function as one normal form, a class in parts."""
+
+from __future__ import annotations
+
+import ast
+
+from zencache.fingerprint.normal_form import Dropped, Function, Syntax, Writer
+
+
+class ClassSyntax:
+    """A class statement in parts, so that a live value can stand for the expression that made it.
+
+    Attributes:
+        frame: decorators, bases, keywords, annotations and all statements other than those below.
+        names: the attributes assigned and the methods defined in the body, in order.
+    """
+
+    def __init__(self, node: ast.ClassDef, drop: Dropped):
+        self._drop = drop
+        self._parts: dict[str, list[ast.expr | Function]] = {}
+        self._written: dict[str, tuple[Syntax, ...]] = {}
+        rest = [left for statement in node.body if (left := self._take(statement))]
+        writer = Writer(drop)
+        writer.class_frame(node, rest)
+        self.frame = writer.finish()
+        self.names = tuple(self._parts)
+
+    def _take(self, statement: ast.stmt) -> ast.stmt | None:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._parts.setdefault(statement.name, []).append(statement)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                self._parts.setdefault(name, []).append(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                self._parts.setdefault(name, []).append(value)
+                return ast.AnnAssign(statement.target, statement.annotation, None, 1)
+            case _:
+                return statement
+        return None
+
+    def written(self, name: str) -> tuple[Syntax, ...]:
+        """What the body says of one name: several definitions for a property or an overload."""
+        if name not in self._written:
+            self._written[name] = tuple(_part_syntax(part, self._drop) for part in self._parts[name])
+        return self._written[name]
+
+
+def function_syntax(node: Function, drop: Dropped) -> Syntax:
+    """The normal form of a function; its own defaults are left out, since they count by value."""
+    writer = Writer(drop)
+    writer.function(node, with_defaults=False)
+    return writer.finish()
+
+
+def first_line(node: ast.ClassDef | Function) -> int:
+    """The line that a definition starts on, as code objects count it: with its decorators."""
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    return min([decorator.lineno for decorator in decorators] + [node.lineno])
+
+
+def _part_syntax(node: ast.AST, drop: Dropped) -> Syntax:
+    writer = Writer(drop)
+    writer.node(node)
+    return writer.finish()

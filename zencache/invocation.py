@@ -1,0 +1,142 @@
+"""One invocation of a pipeline: from its first log line to its last record."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from zencache import events, recovery, scheduler
+from zencache.cache import Cache
+from zencache.declaration import check_name
+from zencache.entity import PipelineRun, Status
+from zencache.environment import environment_facts
+from zencache.exceptions import DeclarationError, StepFailed, ZencacheError
+from zencache.execution import CacheOptions, RunExecution, StepError
+from zencache.repository import Repository
+from zencache.view import Run
+from zencache.wiring import Node
+
+
+def invoke(
+    pipeline: str,
+    nodes: Sequence[Node],
+    definition: Mapping[str, Any],
+    *,
+    repository: Repository,
+    options: CacheOptions,
+    run_name: str | None,
+) -> Run:
+    """Run a pipeline's nodes and record it.
+
+    Raises:
+        StepFailed: a step raised; chained to what it raised.
+        DeclarationError: the name of the run is taken.
+    """
+    started = time.perf_counter()
+    metadata, artifacts = repository.metadata_store, repository.artifact_store
+    run = PipelineRun(
+        id=0,
+        name=_run_name(repository, pipeline, run_name),
+        pipeline=pipeline,
+        status=Status.RUNNING,
+        started=datetime.now(timezone.utc),
+        definition=definition,
+        options={"enable_cache": options.run, "pipeline_enable_cache": options.pipeline},
+        facts=environment_facts(repository.root),
+    )
+    events.emit(events.WillRun(run.name, pipeline, len(nodes)))
+    recovery.clear_dead_runs(artifacts, metadata, run.name)
+    writer = metadata.begin_run(run)
+    cache = Cache(metadata, artifacts)
+    execution = RunExecution(
+        nodes,
+        metadata=metadata,
+        artifacts=artifacts,
+        writer=writer,
+        cache=cache,
+        options=options,
+        facts=run.facts,
+    )
+    cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
+    ending = _Ending(run, execution, len(nodes), started)
+    try:
+        failures = scheduler.run(
+            {node.name: node.upstream for node in nodes},
+            execution.visit,
+            lambda step, because: events.emit(events.DidSkip(run.name, step, because)),
+            is_failure=lambda error: isinstance(error, StepError),
+        )
+    except BaseException as error:
+        # The run is recorded as ended if that is still possible; what broke it is what the user sees.
+        with suppress(ZencacheError):
+            ending.record(Status.FAILED if isinstance(error, Exception) else Status.CANCELED, 0)
+        raise
+    ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
+    if failures:
+        raise _step_failed(run.name, failures) from next(iter(failures.values())).__cause__
+    return repository.get_run(run.name)
+
+
+class _Ending:
+    """How a run's end is recorded, whichever end it takes."""
+
+    def __init__(self, run: PipelineRun, execution: RunExecution, steps: int, started: float):
+        self._run = run
+        self._execution = execution
+        self._steps = steps
+        self._started = started
+
+    def record(self, status: Status, failed: int) -> None:
+        executions = self._execution.executions.values()
+        cached = [execution for execution in executions if execution.status is Status.CACHED]
+        saved = sum(e.decision.entry.duration for e in cached if e.decision and e.decision.entry)
+        duration = time.perf_counter() - self._started
+        ended = replace(
+            self._run, status=status, ended=datetime.now(timezone.utc), duration=duration, saved=saved
+        )
+        self._execution.finish(ended)
+        events.emit(
+            events.DidRun(
+                self._run.name,
+                self._run.pipeline,
+                status.value,
+                duration,
+                saved,
+                cached=len(cached),
+                executed=sum(execution.status is Status.COMPLETED for execution in executions),
+                failed=failed,
+                skipped=self._steps - len(executions),
+            )
+        )
+
+
+def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
+    step, first = next(iter(failures.items()))
+    causes = {name: error.__cause__ or error for name, error in failures.items()}
+    cause = first.__cause__ or first
+    return StepFailed(
+        f"Step `{step}` failed: {type(cause).__name__}: {cause}",
+        step=step,
+        failures=causes,
+        facts={"run": run, "also failed": ", ".join(list(failures)[1:]) or None},
+        hint="What had finished is reused when you run the pipeline again.",
+    )
+
+
+def _run_name(repository: Repository, pipeline: str, given: str | None) -> str:
+    """The name of the run: the one given, or the pipeline's name and the time."""
+    if given is not None:
+        name = check_name("run", given)
+        if repository.metadata_store.read.run(name) is not None:
+            raise DeclarationError(
+                f"There is a run `{name}` already.",
+                facts={"metadata": repository.metadata_url},
+                hint="Give another `run_name`, or none.",
+            )
+        return name
+    return f"{pipeline}-{datetime.now():%Y_%m_%d-%H_%M_%S_%f}-{secrets.token_hex(2)}"

@@ -1,0 +1,81 @@
+"""The log lines of a run, on the logger ``zencache``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+from zencache import events
+
+logger = logging.getLogger("zencache")
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Shows lines on stderr, whatever stderr is at that moment, unless something else shows them there."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """StreamHandler sets it; ours is always the current one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        others = [handler for handler in logger.handlers if handler is not self]
+        root = logging.getLogger().handlers if logger.propagate else []
+        shown = any(
+            getattr(h, "stream", None) in (sys.stderr, sys.stdout) and h.level <= record.levelno for h in root
+        )
+        if not others and not shown:
+            super().emit(record)
+
+
+def configure() -> None:
+    """Send the lines of runs to stderr, unless the application has configured this logger."""
+    if not logger.handlers and logger.level == logging.NOTSET:
+        logger.addHandler(_StderrHandler())
+        logger.setLevel(logging.INFO)
+
+
+def log_event(event: events.Event) -> None:
+    """The line of an event, if it has one."""
+    match event:
+        case events.WillDecide(step=step):
+            logger.info("Step `%s` has started.", step)
+        case events.DidHit(step=step):
+            logger.info("Using cached version of `%s`.", step)
+        case events.DidFinish(step=step, duration=duration):
+            logger.info("Step `%s` has finished in %.3fs.", step, duration)
+        case events.DidFail(step=step, error=error):
+            logger.error("Step `%s` has failed: %s: %s", step, type(error).__name__, error)
+        case events.DidSkip(step=step, because=because):
+            logger.warning("Step `%s` is skipped: it needs `%s`, which failed.", step, because)
+        case events.DidFindUnusable(step=step, output=output, error=error):
+            problem = str(error).splitlines()[0]
+            logger.warning("The cached output `%s` of `%s` cannot be used: %s", output, step, problem)
+        case events.DidClearRun(dead_run=dead_run, canceled=canceled):
+            logger.warning(
+                "Pipeline run `%s` had died; %d running %s canceled.",
+                dead_run,
+                canceled,
+                "step is" if canceled == 1 else "steps are",
+            )
+        case events.DidRun(run=run, status=status, duration=duration):
+            rest = f", {event.failed} failed" if event.failed else ""
+            rest += f", {event.skipped} skipped" if event.skipped else ""
+            logger.info(
+                "Pipeline run `%s` has %s in %.1fs (%d cached, %d executed%s, saved %.1fs).",
+                run,
+                "finished" if status == "completed" else status,
+                duration,
+                event.cached,
+                event.executed,
+                rest,
+                event.saved,
+            )

@@ -1,0 +1,30 @@
+"""How values of a Python type become files and back."""
+
+from zencache.materializer.contract import ArtifactType, BaseMaterializer
+from zencache.materializer.pickled import PickleMaterializer
+from zencache.materializer.registry import (
+    artifact_type_of,
+    by_name,
+    find,
+    name_of,
+    register,
+    require_type,
+    require_value,
+    type_by_name,
+    type_name,
+)
+
+__all__ = [
+    "ArtifactType",
+    "BaseMaterializer",
+    "PickleMaterializer",
+    "artifact_type_of",
+    "by_name",
+    "find",
+    "name_of",
+    "register",
+    "require_type",
+    "require_value",
+    "type_by_name",
+    "type_name",
+]

@@ -1,0 +1,229 @@
+"""Which materializer a Python type has, and the names by which both are recorded."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import typing_extensions
+
+from zencache.exceptions import MaterializerError
+from zencache.materializer.contract import ArtifactType, BaseMaterializer, register, registered, type_name
+
+__all__ = [
+    "artifact_type_of",
+    "by_name",
+    "find",
+    "name_of",
+    "register",
+    "require_type",
+    "require_value",
+    "type_by_name",
+    "type_name",
+]
+
+# Top-level module of a class -> leaves to import before it is looked up: numpy, pandas, keras and the
+# like are imported only by a program that has such a value anyway.
+_LEAVES = {
+    "builtins": ("json_value", "plain"),
+    "keras": ("keras_model",),
+    "numpy": ("numpy_array",),
+    "pandas": ("tabular",),
+    "pathlib": ("folder",),
+    "pyarrow": ("arrow_table",),
+    "pydantic": ("structured",),
+}
+_EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables"}
+
+# What an abstract annotation stands for.
+_CONCRETE: dict[Any, type] = {
+    collections.abc.Mapping: dict,
+    collections.abc.MutableMapping: dict,
+    collections.abc.Sequence: list,
+    collections.abc.MutableSequence: list,
+    collections.abc.Set: set,
+    collections.abc.MutableSet: set,
+}
+
+
+def find(python_type: Any) -> type[BaseMaterializer] | None:
+    """The materializer of a type or annotation: that of the most specific registered type.
+
+    Returns:
+        ``None`` if there is none, or if only the value can decide, as for ``Any`` and for a union
+        whose members have different ones.
+
+    >>> find(dict[str, int]).__name__, find(int | None).__name__, find(int | str)
+    ('JsonMaterializer', 'JsonMaterializer', None)
+    """
+    candidates = {_find_class(member) for member in _members(python_type)}
+    return candidates.pop() if len(candidates) == 1 else None
+
+
+def require_type(python_type: Any, **facts: Any) -> type[BaseMaterializer] | None:
+    """The materializer of a declared type; ``None`` if only the value can decide.
+
+    Args:
+        python_type: a type or annotation.
+        facts: what the error is to name: ``step="trainer", output="model"``.
+
+    Raises:
+        MaterializerError: a value of that type, or of a member of that union, could not be saved.
+    """
+    for member in _members(python_type):
+        if member is not object and _find_class(member) is None:
+            raise _unknown(member, facts)
+    return find(python_type)
+
+
+def require_value(value: Any, **facts: Any) -> type[BaseMaterializer]:
+    """The materializer of a value, by its own type.
+
+    Raises:
+        MaterializerError: there is none. It names ``facts``, the type and what to do.
+    """
+    materializer = _find_class(type(value))
+    if materializer is None:
+        raise _unknown(type(value), facts)
+    return materializer
+
+
+def artifact_type_of(
+    materializer: BaseMaterializer | type[BaseMaterializer], python_type: type
+) -> ArtifactType:
+    """The MLMD artifact type of a value of a Python type that this materializer saves."""
+    return materializer.artifact_type_for(python_type)
+
+
+def name_of(materializer: BaseMaterializer | type[BaseMaterializer]) -> str:
+    """``"module:qualname"``, by which a materializer is recorded."""
+    return type_name(materializer if isinstance(materializer, type) else type(materializer))
+
+
+def by_name(name: str) -> type[BaseMaterializer]:
+    """The materializer that was recorded under a name.
+
+    Raises:
+        MaterializerError: its module or its name is gone, or is something else now.
+    """
+    found = type_by_name(name)
+    if not issubclass(found, BaseMaterializer):
+        raise MaterializerError("A recorded materializer is something else now.", facts={"name": name})
+    return found
+
+
+def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
+    """The type that was recorded under a name.
+
+    Args:
+        name: what :func:`type_name` gave.
+        candidates: types preferred if they have the same qualified name, so that a class is found
+            after it moved to another module, or when it lived in ``__main__``.
+
+    Raises:
+        MaterializerError: the module or the name is gone, or is no type now.
+    """
+    module_name, _, qualname = name.partition(":")
+    same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
+    for candidate in same:
+        if candidate.__module__ == module_name:
+            return candidate
+    if same:
+        return same[0]
+    try:
+        found = _attribute(importlib.import_module(module_name), qualname)
+    except Exception as error:  # importing a user's module may raise anything
+        raise MaterializerError(
+            "A recorded type cannot be found.",
+            facts={"name": name, "because": f"{type(error).__name__}: {error}"},
+            hint="It was renamed, moved or removed, or its package is not installed here.",
+        ) from error
+    if not isinstance(found, type):
+        raise MaterializerError("A recorded type is something else now.", facts={"name": name})
+    return found
+
+
+def _attribute(module: types.ModuleType, qualname: str) -> Any:
+    if module.__name__ == "builtins" and qualname == "NoneType":
+        return types.NoneType  # says that it lives in builtins, and does not
+    if hasattr(module, qualname):  # a pydantic generic is called "Box[some.Type]"
+        return getattr(module, qualname)
+    found: Any = module
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _members(annotation: Any) -> Iterator[type]:
+    """The classes that a value of an annotation may have; ``object`` where anything may come."""
+    origin = typing_extensions.get_origin(annotation)
+    if annotation is None:
+        yield types.NoneType
+    elif origin in (typing.Union, types.UnionType):
+        for member in typing_extensions.get_args(annotation):
+            yield from _members(member)
+    elif origin in (typing.Literal, typing_extensions.Literal):
+        yield from map(type, typing_extensions.get_args(annotation))
+    elif origin is typing.Annotated:
+        yield from _members(annotation.__origin__)
+    elif isinstance(annotation, typing.TypeVar):
+        for member in annotation.__constraints__ or (annotation.__bound__ or object,):
+            yield from _members(member)
+    elif hasattr(annotation, "__supertype__"):  # NewType
+        yield from _members(annotation.__supertype__)
+    elif isinstance(annotation, typing_extensions.TypeAliasType):
+        yield from _members(annotation.__value__)
+    elif origin is not None:
+        yield from _members(origin)
+    elif typing_extensions.is_typeddict(annotation):
+        yield dict
+    elif annotation in _CONCRETE:
+        yield _CONCRETE[annotation]
+    elif annotation is Any or not isinstance(annotation, type) or _is_interface(annotation):
+        yield object
+    else:
+        yield annotation
+
+
+def _is_interface(python_type: type) -> bool:
+    return inspect.isabstract(python_type) or getattr(python_type, "_is_protocol", False)
+
+
+def _find_class(python_type: type) -> type[BaseMaterializer] | None:
+    for base in python_type.__mro__:
+        for leaf in _LEAVES.get(base.__module__.partition(".")[0], ()):
+            _import_leaf(leaf)
+    for base in python_type.__mro__[:-1]:
+        materializer = registered.get(base)
+        if materializer is not None and (base is python_type or not materializer.exact):
+            return materializer
+    if dataclasses.is_dataclass(python_type):
+        return typing.cast("type[BaseMaterializer]", _import_leaf("structured").DataclassMaterializer)
+    return registered.get(object)
+
+
+def _import_leaf(leaf: str) -> Any:
+    try:
+        return importlib.import_module(f"zencache.materializer.{leaf}")
+    except ImportError as error:
+        extra = _EXTRAS.get(leaf)
+        raise MaterializerError(
+            "A package that is needed to save values of this type is not installed.",
+            facts={"missing": error.name},
+            hint=f'pip install "zencache[{extra}]"' if extra else None,
+        ) from error
+
+
+def _unknown(python_type: type, facts: dict[str, Any]) -> MaterializerError:
+    return MaterializerError(
+        f"There is no materializer for {python_type.__qualname__}.",
+        facts={**facts, "type": type_name(python_type)},
+        hint="Define a BaseMaterializer whose `types` name it, or pickle it: "
+        "@step(materializers=PickleMaterializer).",
+    )

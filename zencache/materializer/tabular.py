@@ -1,0 +1,145 @@
+"""pandas frames, series and indexes as Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zencache.exceptions import MaterializerError
+from zencache.materializer import json_value
+from zencache.materializer.contract import ArtifactType, BaseMaterializer, reading, type_name, writing
+
+_FILE = "table.parquet"
+_FACTS = b"zencache"  # key, in the file's metadata, of what Parquet and its pandas metadata do not keep
+
+
+class PandasMaterializer(BaseMaterializer):
+    """Saves a ``DataFrame``, ``Series`` or ``Index`` as a Parquet file.
+
+    Index, names, dtypes, categories, time zones, frequencies and ``attrs`` are kept. What has been
+    written is read back and compared, so that a value that Parquet would change (a column of tuples or
+    of mixed objects, complex numbers, duplicate column names) is an error and never a silent change.
+    """
+
+    types = (pd.DataFrame, pd.Series, pd.Index)
+    artifact_type = ArtifactType("Table", base="Dataset")
+
+    def save(self, value: Any, directory: Path) -> None:
+        hint = (
+            "Convert the column or index that is named here to a plain dtype, "
+            "or name a materializer: @step(materializers=PickleMaterializer)."
+        )
+        with writing(value, hint):
+            frame, facts = _as_frame(value)
+            table = pa.Table.from_pandas(frame)
+            metadata = {**table.schema.metadata, _FACTS: json_value.dumps(facts).encode()}
+            pq.write_table(table.replace_schema_metadata(metadata), directory / _FILE)
+        difference = _difference(value, self.load(directory, type(value)))
+        if difference:
+            raise MaterializerError(
+                "The value would not come back from Parquet as it is.",
+                facts={"type": type_name(type(value)), "difference": difference},
+                hint=hint,
+            )
+
+    def load(self, directory: Path, type: type) -> Any:
+        path = directory / _FILE
+        with reading(path):
+            table = pq.read_table(path)
+            return _from_frame(table, json_value.loads(table.schema.metadata[_FACTS].decode()))
+
+
+def _as_frame(value: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A value as a frame with default attributes, and the facts that make it the value again."""
+    facts: dict[str, Any] = {"kind": "frame"}
+    if isinstance(value, pd.Index):
+        frame, facts["kind"] = pd.DataFrame(index=value), "index"
+    elif isinstance(value, pd.Series):
+        frame = pd.DataFrame({"value": value})
+        facts.update(kind="series", name=value.name, attrs=value.attrs)
+    else:
+        frame = value.copy(deep=False)
+        facts["attrs"] = value.attrs
+    frame.attrs = {}
+    facts["index"], facts["columns"] = _axis_facts(frame.index), _axis_facts(frame.columns)
+    facts["objects"] = {
+        i: _missing_marker(frame.iloc[:, i]) for i, dtype in enumerate(frame.dtypes) if _holds_objects(dtype)
+    }
+    return frame, facts
+
+
+def _from_frame(table: pa.Table, facts: dict[str, Any]) -> Any:
+    frame = table.to_pandas()
+    for position, missing in facts["objects"].items():
+        items = [missing if item is None else item for item in table.column(position).to_pylist()]
+        frame.isetitem(position, pd.Series(items, index=frame.index, dtype=object))
+    frame.index = _restore_axis(frame.index, facts["index"])
+    frame.columns = _restore_axis(frame.columns, facts["columns"])
+    if facts["kind"] == "index":
+        return frame.index
+    value = frame["value"].rename(facts["name"]) if facts["kind"] == "series" else frame
+    value.attrs = facts["attrs"]
+    return value
+
+
+def _axis_facts(index: pd.Index) -> dict[str, Any]:
+    if isinstance(index, pd.RangeIndex):
+        return {"range": [index.start, index.stop, index.step]}
+    if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) and index.freq is not None:
+        return {"freq": index.freqstr}
+    return {}
+
+
+def _restore_axis(index: Any, facts: dict[str, Any]) -> Any:
+    if "range" in facts:
+        start, stop, step = facts["range"]
+        return pd.RangeIndex(start, stop, step, name=index.name)
+    if "freq" in facts:
+        return type(index)(index, freq=facts["freq"], name=index.name)
+    return index
+
+
+def _holds_objects(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.hasobject
+
+
+def _missing_marker(column: pd.Series) -> float | None:
+    """What stands for a missing object; Arrow has one null for ``None`` and NaN."""
+    return float("nan") if any(type(item) is float and item != item for item in column) else None
+
+
+def _difference(value: Any, loaded: Any) -> str | None:
+    """The first thing in which two values of pandas differ, beyond what pandas itself calls equal."""
+    exact: dict[str, Any] = {"check_exact": True}
+    try:
+        if type(value) is not type(loaded):
+            return f"type {type(loaded).__name__} instead of {type(value).__name__}"
+        if isinstance(value, pd.Index):
+            pd.testing.assert_index_equal(value, loaded, exact=True, **exact)
+            _assert_same_objects(value, loaded)
+            return None if _axis_facts(value) == _axis_facts(loaded) else "frequency"
+        if isinstance(value, pd.Series):
+            pd.testing.assert_series_equal(value, loaded, check_index_type=True, **exact)
+            _assert_same_objects(value, loaded)
+        else:
+            types_too: dict[str, Any] = {"check_index_type": True, "check_column_type": True}
+            pd.testing.assert_frame_equal(value, loaded, **types_too, **exact)
+            for i in range(value.shape[1]):
+                _assert_same_objects(value.iloc[:, i], loaded.iloc[:, i])
+    except AssertionError as error:
+        return " ".join(str(error).split())[:300]
+    return None if value.flags == loaded.flags else "flags"
+
+
+def _assert_same_objects(column: Any, loaded: Any) -> None:
+    if not _holds_objects(column.dtype):
+        return
+    for item, other in zip(column, loaded, strict=True):
+        both_nan = item is not other and item != item and other != other
+        same = type(item) is type(other) and (both_nan or item is other or bool(item == other))
+        assert same, f"{type(item).__name__} {item!r:.40} comes back as {type(other).__name__} {other!r:.40}"

@@ -1,0 +1,51 @@
+"""The metadata store: everything that zencache knows of ML Metadata, and the only importer of protobuf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zencache.entity import Artifact, PipelineRun
+from zencache.metadata import schema
+from zencache.metadata.codec import Records
+from zencache.metadata.connection import connect, parse_url
+from zencache.metadata.reading import Reader
+from zencache.metadata.writing import RunWriter, cancel_run, mark_artifact
+
+__all__ = ["MetadataStore", "Reader", "RunWriter", "parse_url", "value_id"]
+
+value_id = schema.value_id
+
+
+class MetadataStore:
+    """Facts about runs, executions and artifacts, in ML Metadata.
+
+    Args:
+        url: see :func:`zencache.metadata.connection.connect`.
+        records: where text lies that is too long for ML Metadata; the artifact store.
+    """
+
+    def __init__(self, url: str, records: Records):
+        self._connection = connect(url)
+        self._records = records
+        self.url = self._connection.url
+        self.read = Reader(self._connection, records)
+
+    @property
+    def stock(self) -> Any:
+        """The stock ``ml_metadata.MetadataStore``, for any question that MLMD itself answers."""
+        return self._connection.store
+
+    def begin_run(self, run: PipelineRun) -> RunWriter:
+        """The writer of a new run. Nothing is written before there is something to tell."""
+        context = self._connection.read(
+            lambda store: store.get_context_by_type_and_name(schema.PIPELINE, run.pipeline)
+        )
+        return RunWriter(self._connection, self._records, run, context)
+
+    def cancel_run(self, run_name: str) -> int:
+        """Mark what the dead process of a run left RUNNING as CANCELED; the number of its steps."""
+        return cancel_run(self._connection, self._records, run_name)
+
+    def mark_artifact(self, artifact: Artifact, state: str) -> None:
+        """Set the MLMD state of an artifact."""
+        mark_artifact(self._connection, artifact, state)

@@ -1,0 +1,290 @@
+"""Entities to protobuf and back: the only place that knows how facts lie in MLMD's properties.
+
+MLMD keeps six digits of a double, 32 bits of an integer on some databases, and strings up to the first
+NUL; PostgreSQL refuses long strings. So whatever a typed property cannot hold exactly is kept as JSON in
+``zencache_parameters`` too, and text that is too long lies in the artifact store as a record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from zencache.digest import Digest
+from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.exceptions import ArtifactUnusable
+from zencache.metadata import schema
+from zencache.policy import Level, Reason
+
+_STATES = {
+    Status.COMPLETED: "COMPLETE",
+    Status.CACHED: "CACHED",
+    Status.FAILED: "FAILED",
+    Status.RUNNING: "RUNNING",
+    Status.CANCELED: "CANCELED",
+}
+_STATUSES = {state: status for status, state in _STATES.items()} | {"NEW": Status.RUNNING}
+_INT32 = 2**31
+
+
+class Records(Protocol):
+    """Where text lies that is too long for the metadata store."""
+
+    def write_record(self, text: str) -> str: ...
+
+    def read_record(self, reference: str) -> str: ...
+
+
+def put_text(properties: Any, name: str, text: str, records: Records | None = None) -> None:
+    """Set a string property; a text that is too long becomes a record, or is cut where there are none."""
+    text = text.replace("\0", "\\0").encode("utf-8", "replace").decode()
+    if len(text.encode()) > schema.MAX_TEXT:
+        if records is not None:
+            text = schema.TEXT_OF_RECORD + records.write_record(text)
+        else:
+            text = text.encode()[: schema.MAX_TEXT - 3].decode("utf-8", "ignore") + "…"
+    properties[name].string_value = text
+
+
+def get_text(properties: Any, name: str, records: Records | None = None) -> str:
+    """A string property, or the record that it refers to; empty if there is none."""
+    if name not in properties:
+        return ""
+    text = str(properties[name].string_value)
+    if text.startswith(schema.TEXT_OF_RECORD) and records is not None:
+        try:
+            return records.read_record(text.removeprefix(schema.TEXT_OF_RECORD))
+        except ArtifactUnusable:
+            return ""
+    return text
+
+
+def get_json(properties: Any, name: str, records: Records | None = None) -> dict[str, Any]:
+    try:
+        found = json.loads(get_text(properties, name, records) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def value_of(value: Any) -> Any:
+    """The Python value of an MLMD ``Value``."""
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind else None
+
+
+def put_parameters(properties: Any, parameters: Mapping[str, Any], records: Records) -> None:
+    """Set each parameter as a typed property, and those that this cannot hold exactly as JSON as well."""
+    inexact = {}
+    for name, value in parameters.items():
+        if type(value) is bool:
+            properties[name].bool_value = value
+        elif type(value) is int and -_INT32 <= value < _INT32:
+            properties[name].int_value = value
+        elif type(value) is float and float(f"{value:.6g}") == value:
+            properties[name].double_value = value
+        elif type(value) is float and abs(value) < float("inf"):
+            properties[name].double_value = value
+            inexact[name] = value
+        elif (
+            type(value) is str
+            and "\0" not in value
+            and len(value.encode("utf-8", "replace")) <= schema.MAX_TEXT
+        ):
+            put_text(properties, name, value)
+        else:
+            put_text(properties, name, value if isinstance(value, str) else _json(value))
+            inexact[name] = value
+    if inexact:
+        put_text(properties, schema.PARAMETERS, _json(inexact), records)
+
+
+def get_parameters(properties: Any, records: Records) -> dict[str, Any]:
+    exact = get_json(properties, schema.PARAMETERS, records)
+    names = [name for name in properties if not name.startswith((schema.PREFIX, "__"))]
+    return {name: exact[name] if name in exact else value_of(properties[name]) for name in sorted(names)}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=repr, separators=(",", ":"))
+
+
+def execution_name(run: str, node: str, attempt: int = 1) -> str:
+    """The name of an execution: unique, and enough to find its run and node without a look-up."""
+    return f"{run}/{node}" + (f"#{attempt}" if attempt > 1 else "")
+
+
+def put_execution(
+    proto: Any, execution: Execution, *, records: Records, attempt: int = 1, traceback: str = ""
+) -> Any:
+    """Fill an MLMD Execution. A cached one carries only what is its own; the rest is its source's."""
+    proto.name = execution_name(execution.run, execution.node, attempt)
+    proto.last_known_state = proto.State.Value(_STATES[execution.status])
+    properties = proto.custom_properties
+    put_parameters(properties, execution.parameters, records)
+    properties[schema.CACHE_KEY].string_value = execution.cache_key
+    if execution.decision is not None:
+        properties[schema.DECISION].string_value = _decision_text(execution.decision)
+    if execution.status is not Status.RUNNING:
+        properties[schema.DURATION].double_value = execution.duration
+    if execution.source_id is not None:
+        properties[schema.SOURCE].int_value = execution.source_id
+    if execution.key_parts:
+        put_text(properties, schema.KEY_PARTS, _json(execution.key_parts), records)
+    if execution.facts:
+        put_text(properties, schema.FACTS, _json(execution.facts), records)
+    if execution.error:
+        put_text(properties, schema.ERROR, execution.error)
+        put_text(properties, schema.TRACEBACK, traceback, records)
+    return proto
+
+
+def get_execution(
+    proto: Any, records: Records, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact]
+) -> Execution:
+    properties = proto.custom_properties
+    run, _, node = proto.name.rpartition("/")
+    return Execution(
+        id=proto.id,
+        step=proto.type,
+        node=node.partition("#")[0],
+        run=run,
+        status=_STATUSES.get(proto.State.Name(proto.last_known_state), Status.RUNNING),
+        parameters=get_parameters(properties, records),
+        cache_key=get_text(properties, schema.CACHE_KEY),
+        key_parts=get_json(properties, schema.KEY_PARTS, records),
+        decision=_get_decision(properties),
+        duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
+        started=_time(proto.create_time_since_epoch),
+        source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
+        error=get_text(properties, schema.ERROR),
+        facts=get_json(properties, schema.FACTS, records),
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def _decision_text(decision: Decision) -> str:
+    return (
+        f'{{"outcome":"{decision.outcome.name}","reason":"{decision.reason.name}","level":"{decision.level.value}"'
+        + (f',"detail":{json.dumps(decision.detail[:500])}' if decision.detail else "")
+        + "}"
+    )
+
+
+def _get_decision(properties: Any) -> Decision | None:
+    found = get_json(properties, schema.DECISION)
+    try:
+        return Decision(
+            Outcome[found["outcome"]],
+            Reason[found["reason"]],
+            Level(found["level"]),
+            detail=found.get("detail", ""),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def put_artifact(proto: Any, artifact: Artifact, type_id: int) -> Any:
+    proto.type_id = type_id
+    proto.uri = artifact.uri
+    proto.state = proto.State.Value(artifact.state)
+    properties = proto.custom_properties
+    properties[schema.DIGEST].string_value = artifact.digest
+    properties[schema.SIZE].string_value = str(artifact.object.size)
+    properties[schema.MATERIALIZER].string_value = artifact.materializer
+    properties[schema.PYTHON_TYPE].string_value = artifact.python_type
+    if artifact.object.hash != artifact.digest:
+        properties[schema.OBJECT].string_value = artifact.object.hash
+    for name, value in artifact.properties.items():
+        put_text(properties, name, str(value))
+    return proto
+
+
+def get_artifact(proto: Any) -> Artifact:
+    properties = proto.custom_properties
+    digest = get_text(properties, schema.DIGEST)
+    size = get_text(properties, schema.SIZE)
+    return Artifact(
+        id=proto.id,
+        type=proto.type,
+        uri=proto.uri,
+        digest=digest,
+        object=Digest(get_text(properties, schema.OBJECT) or digest, int(size) if size.isdigit() else 0),
+        materializer=get_text(properties, schema.MATERIALIZER),
+        python_type=get_text(properties, schema.PYTHON_TYPE),
+        state=proto.State.Name(proto.state),
+        properties={n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)},
+    )
+
+
+def put_event(proto: Any, names: Iterable[str], kind: str, artifact_id: int | None = None) -> Any:
+    """Fill an event as TFX writes it: ``key, index`` for each name under which the artifact is meant."""
+    proto.type = proto.Type.Value(kind)
+    if artifact_id is not None:
+        proto.artifact_id = artifact_id
+    for name in names:
+        proto.path.steps.add().key = name
+        proto.path.steps.add().index = 0
+    return proto
+
+
+def event_names(proto: Any) -> list[str]:
+    return [step.key for step in proto.path.steps if step.WhichOneof("value") == "key"]
+
+
+def put_run_facts(proto: Any, run: PipelineRun, records: Records) -> Any:
+    """Fill the context of a run with what does not change while it runs."""
+    proto.name = run.name
+    properties = proto.custom_properties
+    properties[schema.PIPELINE_OF_RUN].string_value = run.pipeline
+    properties[schema.STARTED].string_value = run.started.isoformat()
+    put_text(properties, schema.DEFINITION, _json(run.definition), records)
+    put_text(properties, schema.OPTIONS, _json(run.options), records)
+    put_text(properties, schema.FACTS, _json(run.facts), records)
+    return proto
+
+
+def put_run_state(proto: Any, run: PipelineRun) -> None:
+    """Set how far a run has come."""
+    properties = proto.custom_properties
+    properties[schema.STATUS].string_value = run.status.value
+    if run.ended is not None:
+        properties[schema.ENDED].string_value = run.ended.isoformat()
+        properties[schema.DURATION].double_value = run.duration
+        properties[schema.SAVED].double_value = run.saved
+
+
+def get_run(proto: Any, records: Records) -> PipelineRun:
+    properties = proto.custom_properties
+    ended = get_text(properties, schema.ENDED)
+    try:
+        status = Status(get_text(properties, schema.STATUS))
+    except ValueError:
+        status = Status.RUNNING
+    return PipelineRun(
+        id=proto.id,
+        name=proto.name,
+        pipeline=get_text(properties, schema.PIPELINE_OF_RUN),
+        status=status,
+        started=_parse_time(get_text(properties, schema.STARTED)) or _time(proto.create_time_since_epoch),
+        ended=_parse_time(ended) if ended else None,
+        duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
+        saved=properties[schema.SAVED].double_value if schema.SAVED in properties else 0.0,
+        definition=get_json(properties, schema.DEFINITION, records),
+        options=get_json(properties, schema.OPTIONS, records),
+        facts=get_json(properties, schema.FACTS, records),
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+def _parse_time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

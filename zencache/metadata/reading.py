@@ -1,0 +1,167 @@
+"""Asking the metadata store: cache entries by key, runs, executions and artifacts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from zencache.entity import Artifact, CacheEntry, Execution, PipelineRun
+from zencache.metadata import codec, schema
+from zencache.metadata.codec import Records
+from zencache.metadata.connection import Connection
+
+
+class Reader:
+    """Every look-up goes by indexed ids, many at once, so that its cost does not grow with history."""
+
+    def __init__(self, connection: Connection, records: Records):
+        self._connection = connection
+        self._records = records
+
+    def entries(self, cache_keys: Sequence[str]) -> dict[str, CacheEntry]:
+        """The newest entry of each key that has one: three calls for any number of keys."""
+        contexts = self._contexts_by_external_ids([schema.entry_id(key) for key in cache_keys])
+        pointers = {context.name: _pointer(context) for context in contexts}
+        found = {key: pointer for key, pointer in pointers.items() if pointer is not None}
+        outputs = self._edges([execution_id for execution_id, _ in found.values()])
+        return {
+            key: CacheEntry(key, execution_id, duration, outputs[execution_id][1])
+            for key, (execution_id, duration) in found.items()
+        }
+
+    def all_entries(self, cache_key: str) -> list[CacheEntry]:
+        """Every entry of one key, newest first; for when the newest turns out to be unusable."""
+        contexts = self._contexts_by_external_ids([schema.entry_id(cache_key)])
+        if not contexts:
+            return []
+        executions = self._call(lambda store: store.get_executions_by_context(contexts[0].id))
+        complete = [e for e in executions if e.last_known_state == e.State.Value("COMPLETE")]
+        complete.sort(key=lambda e: (e.last_update_time_since_epoch, e.id), reverse=True)
+        edges = self._edges([e.id for e in complete])
+        return [
+            CacheEntry(cache_key, e.id, e.custom_properties[schema.DURATION].double_value, edges[e.id][1])
+            for e in complete
+        ]
+
+    def keys_of_run(self, run: str) -> list[str]:
+        """The cache keys that a run had: what to ask for ahead of the next one of its pipeline."""
+        context = self._context(schema.PIPELINE_RUN, run) if run else None
+        if context is None:
+            return []
+        executions = self._call(lambda store: store.get_executions_by_context(context.id))
+        return [codec.get_text(execution.custom_properties, schema.CACHE_KEY) for execution in executions]
+
+    def value_artifacts(self, external_ids: Sequence[str]) -> dict[str, Artifact]:
+        """Artifacts of values given to pipelines, by external id."""
+        from ml_metadata import errors
+
+        try:
+            found = self._call(lambda store: store.get_artifacts_by_external_ids(external_ids))
+        except errors.NotFoundError:
+            return {}
+        return {proto.external_id: codec.get_artifact(proto) for proto in found}
+
+    def pipelines(self) -> list[str]:
+        """The names of all pipelines, oldest first."""
+        contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE))
+        return [context.name for context in sorted(contexts, key=lambda c: c.id)]
+
+    def runs(self, pipeline: str | None = None) -> list[PipelineRun]:
+        """The runs of one pipeline or of all, oldest first."""
+        if pipeline is None:
+            contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE_RUN))
+        else:
+            parent = self._context(schema.PIPELINE, pipeline)
+            if parent is None:
+                return []
+            contexts = self._call(lambda store: store.get_children_contexts_by_context(parent.id))
+            contexts = [context for context in contexts if context.type == schema.PIPELINE_RUN]
+        return [codec.get_run(context, self._records) for context in sorted(contexts, key=lambda c: c.id)]
+
+    def run(self, name: str) -> PipelineRun | None:
+        context = self._context(schema.PIPELINE_RUN, name)
+        return codec.get_run(context, self._records) if context else None
+
+    def executions_of_run(self, run_id: int) -> list[Execution]:
+        """The executions of a run, in the order in which they were recorded."""
+        return self._executions(lambda store: store.get_executions_by_context(run_id))
+
+    def executions_by_id(self, execution_ids: Iterable[int]) -> list[Execution]:
+        wanted = sorted(set(execution_ids))
+        return self._executions(lambda store: store.get_executions_by_id(wanted)) if wanted else []
+
+    def executions_of_type(self, step: str | None = None) -> list[Execution]:
+        """All executions of a step, or of every step, oldest first."""
+        if step is None:
+            return self._executions(lambda store: store.get_executions())
+        return self._executions(lambda store: store.get_executions_by_type(step))
+
+    def artifacts(self, artifact_type: str | None = None) -> list[Artifact]:
+        """All artifacts of a type, or of every type, oldest first."""
+        if artifact_type is None:
+            protos = self._call(lambda store: store.get_artifacts())
+        else:
+            protos = self._call(lambda store: store.get_artifacts_by_type(artifact_type))
+        return [codec.get_artifact(proto) for proto in sorted(protos, key=lambda a: a.id)]
+
+    def artifacts_by_id(self, artifact_ids: Iterable[int]) -> dict[int, Artifact]:
+        wanted = sorted(set(artifact_ids))
+        if not wanted:
+            return {}
+        protos = self._call(lambda store: store.get_artifacts_by_id(wanted))
+        return {proto.id: codec.get_artifact(proto) for proto in protos}
+
+    def neighbours(self, artifact_ids: Iterable[int]) -> list[tuple[int, int, bool]]:
+        """``(artifact id, execution id, is output)`` for each event of some artifacts."""
+        wanted = sorted(set(artifact_ids))
+        events = self._call(lambda store: store.get_events_by_artifact_ids(wanted)) if wanted else []
+        return [(e.artifact_id, e.execution_id, e.type == e.Type.Value("OUTPUT")) for e in events]
+
+    def _executions(self, call: Callable[[Any], Any]) -> list[Execution]:
+        protos = sorted(self._call(call), key=lambda e: e.id)
+        edges = self._edges([proto.id for proto in protos])
+        return [codec.get_execution(proto, self._records, *edges[proto.id]) for proto in protos]
+
+    def _edges(
+        self, execution_ids: Sequence[int]
+    ) -> dict[int, tuple[dict[str, Artifact], dict[str, Artifact]]]:
+        """``(inputs, outputs)`` by name for each execution: two calls for any number of them."""
+        edges: dict[int, tuple[dict[str, Artifact], dict[str, Artifact]]] = {
+            id_: ({}, {}) for id_ in execution_ids
+        }
+        if not execution_ids:
+            return edges
+        events = self._call(lambda store: store.get_events_by_execution_ids(list(execution_ids)))
+        artifacts = self.artifacts_by_id(event.artifact_id for event in events)
+        for event in events:
+            artifact = artifacts.get(event.artifact_id)
+            if artifact is not None:
+                side = edges[event.execution_id][event.type == event.Type.Value("OUTPUT")]
+                side.update(dict.fromkeys(codec.event_names(event), artifact))
+        return edges
+
+    def _context(self, type_name: str, name: str) -> Any:
+        return self._call(lambda store: store.get_context_by_type_and_name(type_name, name))
+
+    def _contexts_by_external_ids(self, external_ids: Sequence[str]) -> list[Any]:
+        from ml_metadata import errors
+
+        if not external_ids:
+            return []
+        try:
+            return list(self._call(lambda store: store.get_contexts_by_external_ids(list(external_ids))))
+        except errors.NotFoundError:
+            return []
+
+    def _call(self, call: Callable[[Any], Any]) -> Any:
+        return self._connection.read(call)
+
+
+def _pointer(context: Any) -> tuple[int, float] | None:
+    """Execution id and duration of the newest entry, which the context of a cache key points to."""
+    try:
+        found = json.loads(codec.get_text(context.custom_properties, schema.ENTRY))
+        return int(found["execution"]), float(found["duration"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,126 @@
+"""The names under which zencache writes to ML Metadata, and the registration of types.
+
+Context types are TFX's, so that tools made for TFX find them. Each property of zencache's own bears the
+prefix ``zencache_``; a property without it on an execution is a parameter of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zencache.digest import fingerprint
+
+if TYPE_CHECKING:
+    from zencache.metadata.connection import Connection
+
+PIPELINE = "pipeline"
+PIPELINE_RUN = "pipeline_run"
+NODE = "node"
+EXECUTION_CACHE = "execution_cache"
+CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE)
+
+PREFIX = "zencache_"
+# On executions.
+CACHE_KEY = "zencache_cache_key"
+KEY_PARTS = "zencache_key_parts"
+DECISION = "zencache_decision"
+DURATION = "zencache_duration"
+SOURCE = "zencache_source_execution"
+ERROR = "zencache_error"
+TRACEBACK = "zencache_traceback"
+PARAMETERS = "zencache_parameters"
+# On executions that ran and on runs.
+FACTS = "zencache_facts"
+# On artifacts.
+DIGEST = "zencache_digest"
+OBJECT = "zencache_object"
+SIZE = "zencache_size"
+MATERIALIZER = "zencache_materializer"
+PYTHON_TYPE = "zencache_python_type"
+# On contexts.
+ENTRY = "zencache_entry"
+LAST_RUN = "zencache_last_run"
+PIPELINE_OF_RUN = "zencache_pipeline"
+STATUS = "zencache_status"
+STARTED = "zencache_started"
+ENDED = "zencache_ended"
+SAVED = "zencache_saved"
+OPTIONS = "zencache_options"
+DEFINITION = "zencache_definition"
+
+MAX_NAME = 255  # bytes, of names and external ids; MySQL and PostgreSQL refuse more
+MAX_TEXT = 2000  # bytes, of strings; PostgreSQL's indexes refuse more
+TEXT_OF_RECORD = "record:"
+
+_ARTIFACT_BASES = {"Dataset": "DATASET", "Model": "MODEL", "Metrics": "METRICS", "Statistics": "STATISTICS"}
+_EXECUTION_BASES = {"Train": "TRAIN", "Process": "PROCESS"}
+
+
+def entry_id(cache_key: str) -> str:
+    """The external id of the context of a cache key: one indexed look-up finds any number of them."""
+    return f"zencache:{cache_key}"
+
+
+def node_id(name: str) -> str:
+    """The external id of a node's context, whose name is ``<pipeline>.<node>``."""
+    return f"zencache:node:{fingerprint(name)}"
+
+
+def value_id(digest: str, materializer: str, python_type: str) -> str:
+    """The external id of the artifact of a value that was given to a pipeline, not made by a step."""
+    return f"zencache:value:{fingerprint((digest, materializer, python_type))}"
+
+
+def context_type_ids(connection: Connection) -> dict[str, int]:
+    """Context type -> id, registered if need be."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    def register(store: Any) -> None:
+        known = {kind.name: kind.id for kind in store.get_context_types()}
+        for name in CONTEXT_TYPES:
+            type_id = known.get(name)
+            if type_id is None:
+                type_id = store.put_context_type(proto.ContextType(name=name), can_add_fields=True)
+            connection.type_ids["context", name] = type_id
+
+    if ("context", PIPELINE) not in connection.type_ids:
+        connection.write(register)
+    return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
+
+
+def execution_type_ids(connection: Connection, bases: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Execution type -> id for ``(step, system base type)`` pairs, registered if need be."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    wanted = dict(bases)
+
+    def register(store: Any) -> None:
+        known = {kind.name: kind.id for kind in store.get_execution_types()}
+        for name, base in wanted.items():
+            if name not in known:
+                base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
+                known[name] = store.put_execution_type(proto.ExecutionType(name=name, base_type=base_type))
+            connection.type_ids["execution", name] = known[name]
+
+    if any(("execution", name) not in connection.type_ids for name in wanted):
+        connection.write(register)
+    return {name: connection.type_ids["execution", name] for name in wanted}
+
+
+def artifact_type_id(connection: Connection, name: str, base: str | None) -> int:
+    """The id of an artifact type, registered with its system base type if need be."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    def register(store: Any) -> None:
+        for kind in store.get_artifact_types():
+            connection.type_ids["artifact", kind.name] = kind.id
+        if ("artifact", name) not in connection.type_ids:
+            kind = proto.ArtifactType(name=name)
+            if base is not None:
+                kind.base_type = proto.ArtifactType.SystemDefinedBaseType.Value(_ARTIFACT_BASES[base])
+            connection.type_ids["artifact", name] = store.put_artifact_type(kind)
+
+    if ("artifact", name) not in connection.type_ids:
+        connection.write(register)
+    return connection.type_ids["artifact", name]

@@ -1,0 +1,240 @@
+"""``@pipeline``: a function that wires steps becomes a pipeline, which can run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
+
+from zencache import events, log, scheduler
+from zencache.binding import place
+from zencache.declaration import check_name
+from zencache.exceptions import DeclarationError, nearest
+from zencache.execution import CacheOptions
+from zencache.invocation import invoke
+from zencache.key import check_fingerprints
+from zencache.repository import Repository
+from zencache.step_function import Step
+from zencache.view import Run
+from zencache.wiring import Node, wiring
+
+
+class Pipeline:
+    """A graph of steps. Immutable: ``copy`` and ``replace`` return new ones.
+
+    Attributes:
+        name: its name; runs are listed under it.
+        steps: node name -> what is known of the step, in wiring order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nodes: Sequence[Node],
+        *,
+        enable_cache: bool | None = None,
+        rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
+    ):
+        if not nodes:
+            raise DeclarationError("The pipeline has no steps.", facts={"pipeline": name})
+        self._name = check_name("pipeline", name)
+        self._nodes = tuple(nodes)
+        self._enable_cache = enable_cache
+        self._rewire = rewire
+        scheduler.check_order(self._graph())
+        check_fingerprints((node.step, node.name, node.parameters) for node in self._nodes)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def steps(self) -> dict[str, Node]:
+        return {node.name: node for node in self._nodes}
+
+    def copy(self, name: str) -> Pipeline:
+        """A pipeline of another name with the same steps."""
+        rewire = self._rewire
+        renamed = None if rewire is None else lambda steps: rewire(steps).copy(name)
+        return Pipeline(name, self._nodes, enable_cache=self._enable_cache, rewire=renamed)
+
+    def replace(self, **steps: Step) -> Pipeline:
+        """A pipeline with other steps in some of its slots.
+
+        Raises:
+            DeclarationError: there is no such slot, or what is given is not a step.
+        """
+        for slot, step in steps.items():
+            if not isinstance(step, Step):
+                raise DeclarationError(
+                    "A slot takes a step.",
+                    facts={"slot": slot, "found": f"{type(step).__name__} {step!r:.60}"},
+                )
+        slots = {node.slot for node in self._nodes if node.slot}
+        if self._rewire is None or not slots:
+            raise DeclarationError(
+                "The pipeline has no slots.",
+                facts={"pipeline": self.name},
+                hint="Give its function parameters that take steps.",
+            )
+        for slot in steps:
+            if slot not in slots:
+                raise DeclarationError(
+                    f"The pipeline has no slot `{slot}`.",
+                    facts={"pipeline": self.name},
+                    hint=nearest(slot, slots),
+                )
+        return self._rewire(steps)
+
+    def run(
+        self,
+        *,
+        run_name: str | None = None,
+        enable_cache: bool | None = None,
+        repository: Repository | None = None,
+    ) -> Run:
+        """Run the pipeline: each step is taken from the cache, or executed and recorded.
+
+        Args:
+            run_name: name of the run; made from the pipeline's name and the time unless given.
+            enable_cache: decides for every step whether its result may come from the cache.
+            repository: the stores to use; those of the project unless given.
+
+        Raises:
+            StepFailed: a step raised. Steps that do not depend on it have finished, and the next run
+                reuses everything that did.
+            DeclarationError: ``run_name`` is taken.
+            MetadataStoreError, ArtifactStoreError: a store cannot be used.
+        """
+        if enable_cache is not None and not isinstance(enable_cache, bool):
+            raise DeclarationError(
+                "`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)}
+            )
+        log.configure()
+        with events.listening(log.log_event):
+            return invoke(
+                self.name,
+                self._nodes,
+                self.definition(),
+                repository=repository or Repository(),
+                options=CacheOptions(enable_cache, self._enable_cache),
+                run_name=run_name,
+            )
+
+    def definition(self) -> dict[str, Any]:
+        """The pipeline as it is recorded: its nodes, and what goes where."""
+        return {
+            "steps": [
+                {
+                    "name": node.name,
+                    "step": node.step.name,
+                    "source": f"{node.step.function.__module__}:{node.step.function.__qualname__}",
+                    "slot": node.slot,
+                    "inputs": {argument: list(source) for argument, source in node.inputs.items()},
+                    "after": list(node.after),
+                    "outputs": list(node.step.outputs),
+                }
+                for node in self._nodes
+            ]
+        }
+
+    def _graph(self) -> dict[str, list[str]]:
+        return {node.name: node.upstream for node in self._nodes}
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}: {', '.join(self.steps)}>"
+
+
+class PipelineFunction:
+    """A function whose body wires steps. Calling it binds its arguments and returns a pipeline.
+
+    It never runs anything: that is :meth:`Pipeline.run`.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, enable_cache: bool | None):
+        functools.update_wrapper(self, function)
+        self.name = check_name("pipeline", name)
+        self.entrypoint = function
+        self.enable_cache = enable_cache
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Pipeline:
+        try:
+            bound = inspect.signature(self.entrypoint).bind(*args, **kwargs)
+        except TypeError as error:
+            raise DeclarationError(
+                f"The arguments do not fit the pipeline: {error}.",
+                facts={"pipeline": self.name, "place": place(self.entrypoint)},
+                hint=self._hint(kwargs),
+            ) from error
+        bound.apply_defaults()
+        return self._bind(bound)
+
+    def _bind(self, bound: inspect.BoundArguments) -> Pipeline:
+        arguments = inspect.BoundArguments(bound.signature, dict(bound.arguments))
+        for name, value in arguments.arguments.items():
+            if isinstance(value, Step):
+                arguments.arguments[name] = value.in_slot(name)
+        with wiring() as current:
+            self.entrypoint(*arguments.args, **arguments.kwargs)
+            nodes = current.nodes()
+
+        def rewire(steps: Mapping[str, Step]) -> Pipeline:
+            changed = inspect.BoundArguments(bound.signature, {**bound.arguments, **steps})
+            return self._bind(changed)
+
+        return Pipeline(self.name, nodes, enable_cache=self.enable_cache, rewire=rewire)
+
+    def _hint(self, kwargs: Mapping[str, Any]) -> str | None:
+        known = list(inspect.signature(self.entrypoint).parameters)
+        unknown = [name for name in kwargs if name not in known]
+        return nearest(unknown[0], known) if unknown else f"It takes: {', '.join(known)}."
+
+    def __repr__(self) -> str:
+        return f"<pipeline function {self.name} at {place(self.entrypoint)}>"
+
+
+@overload
+def pipeline(function: Callable[..., Any], /) -> PipelineFunction: ...
+
+
+@overload
+def pipeline(
+    *, name: str | None = None, enable_cache: bool | None = None
+) -> Callable[[Callable[..., Any]], PipelineFunction]: ...
+
+
+def pipeline(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    enable_cache: bool | None = None,
+) -> Any:
+    """Make a function whose body calls steps a pipeline. Works bare and with options.
+
+    Args:
+        name: name of the pipeline; that of the function unless given.
+        enable_cache: ``False`` turns caching off for every step; ``True`` is the default of its steps.
+
+    Raises:
+        DeclarationError: an option is wrong.
+
+    Example::
+
+        @pipeline
+        def mnist(epochs: int = 1):
+            X, y = importer()
+            trainer(X, y, epochs=epochs)
+
+        mnist(epochs=2).run()
+    """
+    if enable_cache is not None and not isinstance(enable_cache, bool):
+        raise DeclarationError("`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)})
+
+    def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
+        if not inspect.isfunction(decorated):
+            raise DeclarationError("`@pipeline` decorates a function.", facts={"found": repr(decorated)})
+        return PipelineFunction(decorated, name if name is not None else decorated.__name__, enable_cache)
+
+    return decorate(function) if function is not None else decorate

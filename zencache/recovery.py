@@ -1,0 +1,67 @@
+"""Clearing what dead processes left: RUNNING executions become CANCELED, their staging folders go.
+
+A run whose steps execute leaves a note beside its process's staging folder,
+``staging/<owner>/<run>.run``, and takes it away when it ends. A note of a process that is certainly
+dead is worked off by the next run, whichever pipeline that is of.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from zencache import events
+from zencache.artifact_store import ArtifactStore
+from zencache.metadata import MetadataStore
+from zencache.owner import Owner, this_process
+
+_STAGING = "staging"
+_NOTE = ".run"
+
+
+def leave_note(artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:
+    """Note, before the first body of a run starts, that this process runs it."""
+    note = json.dumps({"run": run, "metadata": metadata.url})
+    artifacts.write_file(_note_path(run), note.encode())
+
+
+def take_note_away(artifacts: ArtifactStore, run: str) -> None:
+    """The run has ended, and is recorded."""
+    artifacts.remove(_note_path(run))
+
+
+def clear_dead_runs(artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:
+    """Work off the notes and staging folders of processes that are certainly dead."""
+    for name in artifacts.names(_STAGING):
+        owner = Owner.parse(name)
+        if owner is None or not owner.is_dead:
+            continue
+        folder = f"{_STAGING}/{name}"
+        others = 0
+        for entry in artifacts.names(folder):
+            if not entry.endswith(_NOTE):
+                artifacts.remove(f"{folder}/{entry}")
+            elif not _work_off(artifacts, metadata, f"{folder}/{entry}", run):
+                others += 1
+        if not others:
+            artifacts.remove(folder)
+
+
+def _work_off(artifacts: ArtifactStore, metadata: MetadataStore, path: str, run: str) -> bool:
+    """Whether a note is done with; one about another metadata store is for its own runs."""
+    try:
+        note = json.loads(artifacts.read_file(path))
+        dead_run, its_metadata = note["run"], note["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        dead_run, its_metadata = None, metadata.url
+    if its_metadata != metadata.url:
+        return False
+    if dead_run is not None:
+        canceled = metadata.cancel_run(dead_run)
+        events.emit(events.DidClearRun(run, dead_run, canceled))
+    artifacts.remove(path)
+    return True
+
+
+def _note_path(run: str) -> str:
+    return f"{_STAGING}/{this_process()}/{quote(run, safe='')}{_NOTE}"

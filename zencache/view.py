@@ -1,0 +1,306 @@
+"""Post-execution views: what a pipeline, a run, a step of a run and an artifact look like afterwards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from zencache import artifact_value
+from zencache.entity import Artifact, Execution, PipelineRun, Status
+from zencache.exceptions import NotFoundError, nearest
+
+if TYPE_CHECKING:
+    from zencache.repository import Repository
+
+
+class PipelineView:
+    """A pipeline that has run at least once."""
+
+    def __init__(self, repository: Repository, name: str):
+        self._repository = repository
+        self.name = name
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of its runs, oldest first."""
+        return self._repository.get_runs(self.name, limit=None)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+class Run:
+    """One invocation of a pipeline."""
+
+    def __init__(self, repository: Repository, run: PipelineRun):
+        self._repository = repository
+        self._run = run
+
+    @property
+    def name(self) -> str:
+        return self._run.name
+
+    @property
+    def pipeline(self) -> str:
+        """The name of its pipeline."""
+        return self._run.pipeline
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``failed``, ``running`` or ``canceled``."""
+        return self._run.status.value
+
+    @property
+    def started(self) -> datetime:
+        return self._run.started
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end; 0.0 while it runs."""
+        return self._run.duration
+
+    @property
+    def saved(self) -> float:
+        """Seconds that its cached steps took when they were executed."""
+        return self._run.saved
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What ``run()`` was called with."""
+        return self._run.options
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Host, user, versions and git commit."""
+        return self._run.facts
+
+    @functools.cached_property
+    def steps(self) -> Steps:
+        """Its steps in wiring order, by name, position or slot; those never reached are ``skipped``."""
+        executions = self._repository.metadata_store.read.executions_of_run(self._run.id)
+        latest = {execution.node: execution for execution in executions}
+        wired = {row["name"]: row for row in self._run.definition.get("steps", [])}
+        views: dict[str, StepView] = {}
+        for name in wired or latest:
+            if name in latest:
+                views[name] = StepView(self._repository, self, latest[name])
+            elif self._run.status is not Status.RUNNING:
+                skipped = Execution(0, wired[name]["step"], name, self.name, Status.SKIPPED)
+                views[name] = StepView(self._repository, self, skipped)
+        return Steps(views, {row["slot"]: name for name, row in wired.items() if row.get("slot")})
+
+    def parents_of(self, step: str) -> list[str]:
+        """The names of the steps that a step of this run takes its inputs from or waits for."""
+        for row in self._run.definition.get("steps", []):
+            if row["name"] == step:
+                return list(dict.fromkeys([*(source for source, _ in row["inputs"].values()), *row["after"]]))
+        return []
+
+    def __repr__(self) -> str:
+        return f"<run {self.name}: {self.status}>"
+
+
+class Steps(Mapping[str, "StepView"]):
+    """The steps of a run: a read-only mapping in wiring order that also takes a position or a slot."""
+
+    def __init__(self, views: Mapping[str, StepView], slots: Mapping[str, str]):
+        self._views = views
+        self._slots = slots
+
+    def __getitem__(self, key: str | int) -> StepView:
+        if isinstance(key, int):
+            return list(self._views.values())[key]
+        name = key if key in self._views else self._slots.get(key, key)
+        try:
+            return self._views[name]
+        except KeyError:
+            raise StepNotFound(
+                f"The run has no step `{key}`.", hint=nearest(str(key), [*self._views, *self._slots])
+            ) from None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._views or key in self._slots
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        return f"<steps {', '.join(f'{name}: {view.status}' for name, view in self._views.items())}>"
+
+
+class StepNotFound(NotFoundError, KeyError):
+    """A run has no step of that name."""
+
+    __str__ = NotFoundError.__str__
+
+
+class StepView:
+    """A step of a run."""
+
+    def __init__(self, repository: Repository, run: Run, execution: Execution):
+        self._repository = repository
+        self.run = run
+        self.execution = execution
+
+    @property
+    def id(self) -> int:
+        """Its id in the metadata store; 0 for a step that was skipped."""
+        return self.execution.id
+
+    @property
+    def name(self) -> str:
+        return self.execution.node
+
+    @property
+    def step_name(self) -> str:
+        """The declared name of the step; the name differs from it where a step is used again."""
+        return self.execution.step
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``cached``, ``failed``, ``running``, ``canceled`` or ``skipped``."""
+        return self.execution.status.value
+
+    @property
+    def is_cached(self) -> bool:
+        return self.execution.status is Status.CACHED
+
+    @property
+    def duration(self) -> float:
+        """Seconds that it took in this run."""
+        return self.execution.duration
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its parameters and those of its config, defaults included."""
+        return dict(self.execution.parameters)
+
+    @property
+    def cache_key(self) -> str:
+        return self.execution.cache_key
+
+    @property
+    def error(self) -> str:
+        """What it raised, if it failed; else empty."""
+        return self.execution.error
+
+    @property
+    def reason(self) -> str:
+        """Why it was taken from the cache, or was not."""
+        return str(self.execution.decision) if self.execution.decision else ""
+
+    @property
+    def inputs(self) -> dict[str, ArtifactView]:
+        """Its input artifacts by name."""
+        return {name: ArtifactView(self._repository, a) for name, a in self.execution.inputs.items()}
+
+    @property
+    def outputs(self) -> dict[str, ArtifactView]:
+        """Its output artifacts by name."""
+        return {
+            name: ArtifactView(self._repository, artifact, self)
+            for name, artifact in self.execution.outputs.items()
+        }
+
+    @property
+    def output(self) -> ArtifactView:
+        """Its only output.
+
+        Raises:
+            NotFoundError: it has none, or several.
+        """
+        outputs = self.outputs
+        if len(outputs) != 1:
+            raise NotFoundError(
+                f"The step has {len(outputs)} outputs in this run.",
+                facts={"step": self.name, "status": self.status, "outputs": ", ".join(outputs) or None},
+                hint='Take one by its name: `.outputs["..."]`.' if outputs else None,
+            )
+        return next(iter(outputs.values()))
+
+    @property
+    def parent_steps(self) -> list[StepView]:
+        """The steps of this run that it takes inputs from or waits for."""
+        return [self.run.steps[name] for name in self.run.parents_of(self.name) if name in self.run.steps]
+
+    @property
+    def source_run(self) -> Run:
+        """The run in which its outputs were made: another one if it was cached."""
+        if self.execution.source_id is None:
+            return self.run
+        (source,) = self._repository.metadata_store.read.executions_by_id([self.execution.source_id])
+        return self._repository.get_run(source.run)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}: {self.status}>"
+
+
+class ArtifactView:
+    """An artifact: its facts, and its value on demand."""
+
+    def __init__(self, repository: Repository, artifact: Artifact, step: StepView | None = None):
+        self._repository = repository
+        self._step = step
+        self.artifact = artifact
+
+    @property
+    def id(self) -> int:
+        """Its id in the metadata store."""
+        return self.artifact.id
+
+    @property
+    def uri(self) -> str:
+        """Absolute address of the stored object: a path, or a URL."""
+        return self.artifact.uri
+
+    @property
+    def type(self) -> str:
+        """The name of its MLMD artifact type."""
+        return self.artifact.type
+
+    @property
+    def digest(self) -> str:
+        """Digest of its content: ``blake3:`` and 64 hex digits."""
+        return self.artifact.digest
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.artifact.size
+
+    @property
+    def state(self) -> str:
+        """Its MLMD state: ``LIVE``, or ``DELETED`` once its bytes are gone."""
+        return self.artifact.state
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the step through which it was reached took it from the cache."""
+        return self._step is not None and self._step.is_cached
+
+    @property
+    def producer_step(self) -> StepView | None:
+        """The step, in the run that made it; None for a value that was given to a pipeline."""
+        read = self._repository.metadata_store.read
+        makers = [execution_id for _, execution_id, is_output in read.neighbours([self.id]) if is_output]
+        for execution in read.executions_by_id(makers):
+            if execution.status is not Status.CACHED:
+                return StepView(self._repository, self._repository.get_run(execution.run), execution)
+        return None
+
+    def read(self) -> Any:
+        """The value, its bytes verified against their digest first.
+
+        Raises:
+            ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded.
+            MaterializerError: its type or materializer is gone, or the files cannot be read.
+        """
+        return artifact_value.load(self._repository.artifact_store, self.artifact)
+
+    def __repr__(self) -> str:
+        return f"<artifact {self.id}: {self.type}, {self.size} bytes, {self.digest[:15]}…>"

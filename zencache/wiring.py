@@ -1,0 +1,257 @@
+"""The graph that a pipeline's body draws: nodes, handles to their outputs, and what goes where."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zencache.binding import bind, check_outputs, check_parameter, complete, is_parameter, place
+from zencache.declaration import Declaration
+from zencache.exceptions import DeclarationError, nearest
+from zencache.materializer import require_value
+
+if TYPE_CHECKING:
+    from zencache.step_function import Step
+
+_active: ContextVar[Wiring | None] = ContextVar("zencache_wiring", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What an output of a step will be, while the pipeline is wired."""
+
+    node: str
+    output: str
+    wiring: Wiring = field(repr=False, compare=False)
+
+    def after(self, *others: Any) -> Handle:
+        """Run the step of this output only after others, with which it shares no data."""
+        self.wiring.order(self.node, others)
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        raise DeclarationError(
+            "One output cannot be unpacked while the pipeline is wired.",
+            facts={"step": self.node, "output": self.output},
+            hint="Declare several outputs: `-> Output(a=..., b=...)`.",
+        )
+
+    def __bool__(self) -> bool:
+        raise DeclarationError(
+            "An output has no value yet while the pipeline is wired.",
+            facts={"step": self.node, "output": self.output},
+            hint="Decide inside a step, which sees the values.",
+        )
+
+
+class Handles(tuple[Handle, ...]):
+    """The outputs of a step: unpack them, or take one by its name."""
+
+    node: str
+    wiring: Wiring
+
+    @classmethod
+    def of(cls, node: str, outputs: Mapping[str, Any], wiring: Wiring) -> Handles:
+        handles = cls(Handle(node, output, wiring) for output in outputs)
+        handles.node, handles.wiring = node, wiring
+        return handles
+
+    def after(self, *others: Any) -> Handles:
+        """Run this step only after others, with which it shares no data."""
+        self.wiring.order(self.node, others)
+        return self
+
+    def __getattr__(self, name: str) -> Handle:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        for handle in self:
+            if handle.output == name:
+                return handle
+        raise DeclarationError(
+            f"The step has no output `{name}`.",
+            facts={"step": self.node},
+            hint=nearest(name, [handle.output for handle in self]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One use of a step in a pipeline.
+
+    Args:
+        name: unique in the pipeline: the step's name, with ``_2``, ``_3`` behind it when used again.
+        step: the declaration.
+        slot: the pipeline's parameter through which the step was given, if it was.
+        inputs: argument -> the node and output that it comes from.
+        values: argument -> data given by the pipeline's author; an artifact by content.
+        parameters: argument or config field -> value, defaults included.
+        after: names of nodes that must end before this one starts, beside those of ``inputs``.
+    """
+
+    name: str
+    step: Declaration
+    slot: str | None
+    inputs: Mapping[str, tuple[str, str]]
+    values: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    after: tuple[str, ...] = ()
+
+    @property
+    def upstream(self) -> list[str]:
+        """The nodes that must end before this one starts."""
+        return list(dict.fromkeys([*(node for node, _ in self.inputs.values()), *self.after]))
+
+
+class Wiring:
+    """Collects the nodes of one pipeline while its body is called."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._steps: dict[str, Step] = {}
+        self._order: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def add(self, step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Wire one call of a step; returns handles to what it will give."""
+        declaration = step.declaration
+        name = self._free_name(declaration)
+        given = bind(declaration, args, kwargs, name)
+        inputs: dict[str, tuple[str, str]] = {}
+        values: dict[str, Any] = {}
+        parameters: dict[str, Any] = {}
+        for argument, value in {**step.configured, **given}.items():
+            _check_given(declaration, name, argument, value)
+            if isinstance(value, Handle):
+                self._check_handle(value, name, argument)
+                inputs[argument] = (value.node, value.output)
+            elif argument in declaration.config_fields or is_parameter(
+                declaration.arguments[argument], value
+            ):
+                parameters[argument] = copy.deepcopy(value)
+            else:
+                require_value(value, step=name, input=argument)
+                values[argument] = value
+        check_outputs(declaration, name)
+        parameters = complete(declaration, name, {**inputs, **values}, parameters)
+        self._nodes[name] = Node(name, declaration, step.slot, inputs, values, parameters)
+        self._steps[name] = step
+        if step.runs_after:
+            self._order.append((name, step.runs_after))
+        return _handles(name, declaration, self)
+
+    def order(self, first: Any, others: tuple[Any, ...]) -> None:
+        """``first`` runs after ``others``: nodes, handles or steps, resolved when the body has ended."""
+        self._order.append((first, others))
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The finished graph, in wiring order."""
+        after: dict[str, list[str]] = {}
+        for first, others in self._order:
+            for node in self._resolve(first):
+                for other in others:
+                    after.setdefault(node, []).extend(self._resolve(other))
+        return tuple(
+            Node(
+                n.name,
+                n.step,
+                n.slot,
+                n.inputs,
+                n.values,
+                n.parameters,
+                tuple(dict.fromkeys(after.get(n.name, ()))),
+            )
+            for n in self._nodes.values()
+        )
+
+    def _resolve(self, what: Any) -> list[str]:
+        """The nodes that are meant by a name, a handle, the outputs of a step, or a step."""
+        if isinstance(what, str):
+            return [what]
+        if isinstance(what, Handle | Handles):
+            return [what.node]
+        if isinstance(what, list | tuple):
+            return [node for item in what for node in self._resolve(item)]
+        found = [node for node, step in self._steps.items() if step is what or step.origin is what]
+        if not found:
+            raise DeclarationError(
+                "`after` names a step that is not used in this pipeline.",
+                facts={"found": getattr(getattr(what, "declaration", None), "name", repr(what))},
+                hint="Give it a step, or the output of a step, that the pipeline calls.",
+            )
+        return found
+
+    def _free_name(self, declaration: Declaration) -> str:
+        taken = [node for node in self._nodes.values() if node.step.name == declaration.name]
+        for other in taken:
+            if not _is_same_step(other.step, declaration):
+                raise DeclarationError(
+                    "Two steps have one name.",
+                    facts={
+                        "name": declaration.name,
+                        "first": place(other.step.function),
+                        "second": place(declaration.function),
+                    },
+                    hint='Give one of them another: `@step(name="...")`.',
+                )
+        name, count = declaration.name, len(taken) + 1
+        while count > 1 and (name := f"{declaration.name}_{count}") in self._nodes:
+            count += 1
+        return name
+
+    def _check_handle(self, handle: Handle, name: str, argument: str) -> None:
+        if handle.wiring is not self:
+            raise DeclarationError(
+                "An input comes from another pipeline.",
+                facts={"step": name, "input": argument, "from": handle.node},
+            )
+
+
+@contextmanager
+def wiring() -> Iterator[Wiring]:
+    """Calls of steps are wired, not run, inside this block."""
+    current = Wiring()
+    token = _active.set(current)
+    try:
+        yield current
+    finally:
+        _active.reset(token)
+
+
+def active_wiring() -> Wiring | None:
+    """The wiring of the pipeline whose body is being called, if one is."""
+    return _active.get()
+
+
+def _is_same_step(one: Declaration, other: Declaration) -> bool:
+    return getattr(one.function, "__code__", one.function) is getattr(
+        other.function, "__code__", other.function
+    )
+
+
+def _handles(name: str, declaration: Declaration, wiring: Wiring) -> Any:
+    if declaration.outputs and not declaration.several:
+        return Handle(name, next(iter(declaration.outputs)), wiring)
+    return Handles.of(name, declaration.outputs, wiring)
+
+
+def _check_given(declaration: Declaration, name: str, argument: str, value: Any) -> None:
+    if isinstance(value, Handle):
+        if argument in declaration.config_fields:
+            raise DeclarationError(
+                "The output of a step is given for a field of the config.",
+                facts={"step": name, "field": argument, "from": value.node},
+                hint="Make it a parameter of the step function.",
+            )
+    elif isinstance(value, Handles):
+        raise DeclarationError(
+            f"{'All outputs' if value else 'The result'} of a step given as one input.",
+            facts={"step": name, "input": argument, "from": value.node, "outputs": len(value)},
+            hint="Take one of them by its name."
+            if value
+            else "A step without outputs can be named in `after`.",
+        )
+    elif argument in declaration.arguments:
+        check_parameter(declaration, name, argument, value)
