@@ -38,7 +38,7 @@ def invoke(
         DeclarationError: the name of the run is taken.
     """
     started = time.perf_counter()
-    metadata, artifacts = repository.metadata_store, repository.artifact_store
+    metadata, artifacts = repository.stores.metadata, repository.stores.artifacts
     run = PipelineRun(
         id=0,
         name=_run_name(repository, pipeline, run_name),
@@ -132,11 +132,11 @@ def _run_name(repository: Repository, pipeline: str, given: str | None) -> str:
     """The name of the run: the one given, or the pipeline's name and the time."""
     if given is not None:
         name = check_name("run", given)
-        if repository.metadata_store.read.run(name) is not None:
+        if repository.stores.metadata.read.run(name) is not None:
             raise DeclarationError(
                 f"There is a run `{name}` already.",
                 facts={"metadata": repository.metadata_url},
                 hint="Give another `run_name`, or none.",
             )
         return name
-    return f"{pipeline}-{datetime.now():%Y_%m_%d-%H_%M_%S_%f}-{secrets.token_hex(2)}"
+    return f"{pipeline}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"

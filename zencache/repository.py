@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 from typing import Any
 
-from zencache.artifact_store import ArtifactStore, open_artifact_store
 from zencache.exceptions import NotFoundError, nearest
-from zencache.metadata import MetadataStore
 from zencache.settings import FOLDER, find_settings, make_folder
-from zencache.view import ArtifactView, PipelineView, Run, StepView
+from zencache.stores import Stores, open_stores
+from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
 
 
 class Repository:
@@ -44,27 +42,26 @@ class Repository:
         default = str(settings.root / FOLDER)
         if settings.metadata.startswith(default) or settings.artifacts.startswith(default):
             make_folder(settings.root)
-        self.artifact_store: ArtifactStore = _artifact_store(settings.artifacts, os.getpid())
-        self.metadata_store: MetadataStore = MetadataStore(settings.metadata, self.artifact_store)
+        self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
 
     @property
     def metadata_url(self) -> str:
         """Where the metadata lies, for example ``sqlite:////home/me/project/.zencache/metadata.db``."""
-        return self.metadata_store.url
+        return self.stores.metadata.url
 
     @property
     def artifacts_url(self) -> str:
         """Where the bytes lie: a path or an fsspec URL."""
-        return self.artifact_store.url
+        return self.stores.artifacts.url
 
     @property
     def store(self) -> Any:
         """The stock ``ml_metadata.MetadataStore``: ask MLMD anything."""
-        return self.metadata_store.stock
+        return self.stores.metadata.stock
 
     def get_pipelines(self) -> list[PipelineView]:
         """All pipelines that have run, oldest first."""
-        return [PipelineView(self, name) for name in self.metadata_store.read.pipelines()]
+        return [PipelineView(self.stores, name) for name in self.stores.metadata.read.pipelines()]
 
     def get_pipeline(self, name: str) -> PipelineView:
         """A pipeline by its name.
@@ -72,21 +69,23 @@ class Repository:
         Raises:
             NotFoundError: none of that name has run.
         """
-        known = self.metadata_store.read.pipelines()
+        known = self.stores.metadata.read.pipelines()
         if name not in known:
             raise NotFoundError(
                 f"No pipeline `{name}` has run.",
                 facts={"metadata": self.metadata_url},
                 hint=nearest(name, known),
             )
-        return PipelineView(self, name)
+        return PipelineView(self.stores, name)
 
     get_pipeline_by_name = get_pipeline
 
     def get_runs(self, pipeline: str | None = None, limit: int | None = 20) -> list[Run]:
         """The last runs, of one pipeline or of all; oldest first, so that ``[-1]`` is the latest."""
-        runs = self.metadata_store.read.runs(pipeline)
-        return [Run(self, run) for run in (runs if limit is None else runs[max(0, len(runs) - limit) :])]
+        runs = self.stores.metadata.read.runs(pipeline)
+        return [
+            Run(self.stores, run) for run in (runs if limit is None else runs[max(0, len(runs) - limit) :])
+        ]
 
     def get_run(self, name: str) -> Run:
         """A run by its name.
@@ -94,22 +93,16 @@ class Repository:
         Raises:
             NotFoundError: there is none.
         """
-        run = self.metadata_store.read.run(name)
-        if run is None:
-            known = [other.name for other in self.metadata_store.read.runs()]
-            raise NotFoundError(
-                f"There is no run `{name}`.", facts={"metadata": self.metadata_url}, hint=nearest(name, known)
-            )
-        return Run(self, run)
+        return run_named(self.stores, name)
 
     def executions(
         self, status: str | None = None, step: str | None = None, pipeline: str | None = None
     ) -> list[StepView]:
         """Executions of steps, oldest first, filtered by status, step name and pipeline name."""
-        runs = {run.name: Run(self, run) for run in self.metadata_store.read.runs(pipeline)}
+        runs = {run.name: Run(self.stores, run) for run in self.stores.metadata.read.runs(pipeline)}
         return [
-            StepView(self, runs[execution.run], execution)
-            for execution in self.metadata_store.read.executions_of_type(step)
+            StepView(self.stores, runs[execution.run], execution)
+            for execution in self.stores.metadata.read.executions_of_type(step)
             if execution.run in runs and status in (None, execution.status.value)
         ]
 
@@ -117,7 +110,7 @@ class Repository:
         self, type: str | None = None, pipeline: str | None = None, step: str | None = None
     ) -> list[ArtifactView]:
         """Artifacts, oldest first, filtered by type and by the pipeline or step that made them."""
-        found = self.metadata_store.read.artifacts(type)
+        found = self.stores.metadata.read.artifacts(type)
         if pipeline is not None or step is not None:
             made = {
                 artifact.id
@@ -125,16 +118,10 @@ class Repository:
                 for artifact in execution.execution.outputs.values()
             }
             found = [artifact for artifact in found if artifact.id in made]
-        return [ArtifactView(self, artifact) for artifact in found]
+        return [ArtifactView(self.stores, artifact) for artifact in found]
 
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"
-
-
-@functools.lru_cache(maxsize=16)
-def _artifact_store(url: str, pid: int) -> ArtifactStore:
-    """One for each URL in a process, so that what has been verified once is remembered."""
-    return open_artifact_store(url)
 
 
 def _text(url: str | os.PathLike[str] | None) -> str | None:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zencache import artifact_value
 from zencache.entity import Artifact, Execution, PipelineRun, Status
 from zencache.exceptions import NotFoundError, nearest
-
-if TYPE_CHECKING:
-    from zencache.repository import Repository
+from zencache.stores import Stores
 
 
 class PipelineView:
     """A pipeline that has run at least once."""
 
-    def __init__(self, repository: Repository, name: str):
-        self._repository = repository
+    def __init__(self, stores: Stores, name: str):
+        self._stores = stores
         self.name = name
 
     @property
     def runs(self) -> list[Run]:
         """All of its runs, oldest first."""
-        return self._repository.get_runs(self.name, limit=None)
+        return [Run(self._stores, run) for run in self._stores.metadata.read.runs(self.name)]
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
@@ -34,8 +32,8 @@ class PipelineView:
 class Run:
     """One invocation of a pipeline."""
 
-    def __init__(self, repository: Repository, run: PipelineRun):
-        self._repository = repository
+    def __init__(self, stores: Stores, run: PipelineRun):
+        self._stores = stores
         self._run = run
 
     @property
@@ -54,6 +52,7 @@ class Run:
 
     @property
     def started(self) -> datetime:
+        """When it began, in UTC."""
         return self._run.started
 
     @property
@@ -79,16 +78,16 @@ class Run:
     @functools.cached_property
     def steps(self) -> Steps:
         """Its steps in wiring order, by name, position or slot; those never reached are ``skipped``."""
-        executions = self._repository.metadata_store.read.executions_of_run(self._run.id)
+        executions = self._stores.metadata.read.executions_of_run(self._run.id)
         latest = {execution.node: execution for execution in executions}
         wired = {row["name"]: row for row in self._run.definition.get("steps", [])}
         views: dict[str, StepView] = {}
         for name in wired or latest:
             if name in latest:
-                views[name] = StepView(self._repository, self, latest[name])
+                views[name] = StepView(self._stores, self, latest[name])
             elif self._run.status is not Status.RUNNING:
                 skipped = Execution(0, wired[name]["step"], name, self.name, Status.SKIPPED)
-                views[name] = StepView(self._repository, self, skipped)
+                views[name] = StepView(self._stores, self, skipped)
         return Steps(views, {row["slot"]: name for name, row in wired.items() if row.get("slot")})
 
     def parents_of(self, step: str) -> list[str]:
@@ -142,8 +141,8 @@ class StepNotFound(NotFoundError, KeyError):
 class StepView:
     """A step of a run."""
 
-    def __init__(self, repository: Repository, run: Run, execution: Execution):
-        self._repository = repository
+    def __init__(self, stores: Stores, run: Run, execution: Execution):
+        self._stores = stores
         self.run = run
         self.execution = execution
 
@@ -197,13 +196,13 @@ class StepView:
     @property
     def inputs(self) -> dict[str, ArtifactView]:
         """Its input artifacts by name."""
-        return {name: ArtifactView(self._repository, a) for name, a in self.execution.inputs.items()}
+        return {name: ArtifactView(self._stores, a) for name, a in self.execution.inputs.items()}
 
     @property
     def outputs(self) -> dict[str, ArtifactView]:
         """Its output artifacts by name."""
         return {
-            name: ArtifactView(self._repository, artifact, self)
+            name: ArtifactView(self._stores, artifact, self)
             for name, artifact in self.execution.outputs.items()
         }
 
@@ -233,8 +232,8 @@ class StepView:
         """The run in which its outputs were made: another one if it was cached."""
         if self.execution.source_id is None:
             return self.run
-        (source,) = self._repository.metadata_store.read.executions_by_id([self.execution.source_id])
-        return self._repository.get_run(source.run)
+        (source,) = self._stores.metadata.read.executions_by_id([self.execution.source_id])
+        return run_named(self._stores, source.run)
 
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.status}>"
@@ -243,8 +242,8 @@ class StepView:
 class ArtifactView:
     """An artifact: its facts, and its value on demand."""
 
-    def __init__(self, repository: Repository, artifact: Artifact, step: StepView | None = None):
-        self._repository = repository
+    def __init__(self, stores: Stores, artifact: Artifact, step: StepView | None = None):
+        self._stores = stores
         self._step = step
         self.artifact = artifact
 
@@ -286,11 +285,11 @@ class ArtifactView:
     @property
     def producer_step(self) -> StepView | None:
         """The step, in the run that made it; None for a value that was given to a pipeline."""
-        read = self._repository.metadata_store.read
+        read = self._stores.metadata.read
         makers = [execution_id for _, execution_id, is_output in read.neighbours([self.id]) if is_output]
         for execution in read.executions_by_id(makers):
             if execution.status is not Status.CACHED:
-                return StepView(self._repository, self._repository.get_run(execution.run), execution)
+                return StepView(self._stores, run_named(self._stores, execution.run), execution)
         return None
 
     def read(self) -> Any:
@@ -300,7 +299,22 @@ class ArtifactView:
             ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded.
             MaterializerError: its type or materializer is gone, or the files cannot be read.
         """
-        return artifact_value.load(self._repository.artifact_store, self.artifact)
+        return artifact_value.load(self._stores.artifacts, self.artifact)
 
     def __repr__(self) -> str:
         return f"<artifact {self.id}: {self.type}, {self.size} bytes, {self.digest[:15]}…>"
+
+
+def run_named(stores: Stores, name: str) -> Run:
+    """A run by its name.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    run = stores.metadata.read.run(name)
+    if run is None:
+        known = [other.name for other in stores.metadata.read.runs()]
+        raise NotFoundError(
+            f"There is no run `{name}`.", facts={"metadata": stores.metadata.url}, hint=nearest(name, known)
+        )
+    return Run(stores, run)

@@ -7,17 +7,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zencache.binding import bind, check_outputs, check_parameter, complete, is_parameter, place
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, nearest
 from zencache.materializer import require_value
 
-if TYPE_CHECKING:
-    from zencache.step_function import Step
-
 _active: ContextVar[Wiring | None] = ContextVar("zencache_wiring", default=None)
+
+
+class ConfiguredStep(Protocol):
+    """What wiring needs to know of a step: its declaration, and what was said before this use of it."""
+
+    declaration: Declaration
+    configured: Mapping[str, Any]
+    slot: str | None
+    runs_after: tuple[Any, ...]
+    origin: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +118,10 @@ class Wiring:
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, ConfiguredStep] = {}
         self._order: list[tuple[Any, tuple[Any, ...]]] = []
 
-    def add(self, step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def add(self, step: ConfiguredStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Wire one call of a step; returns handles to what it will give."""
         declaration = step.declaration
         name = self._free_name(declaration)

@@ -336,6 +336,18 @@ COUNTS = {
         "return 1",
         "return 2",
     ),
+    "an implementation registered with singledispatch": (
+        "import functools\n@functools.singledispatch\ndef h(x): return 0\n@h.register\ndef _(x: int): return 1\n"
+        "def step(): return h(1)",
+        "return 1",
+        "return 2",
+    ),
+    "a type that singledispatch reads": (
+        "import functools\n@functools.singledispatch\ndef h(x): return 0\n@h.register\ndef _(x: int): return 1\n"
+        "def step(): return h(1)",
+        "x: int",
+        "x: str",
+    ),
     "an f-string": ("def step(x=1): return f'{x:>3}'", ">3", ">4"),
     "a helper reached through vectorize": (
         "import numpy as np\n@np.vectorize\ndef h(x): return x + 1\ndef step(): return h(1)",
@@ -710,6 +722,25 @@ def test_neither_name_nor_folder_nor_process_nor_hash_seed_counts(tmp_path):
     assert as_main.count("\n") == 6
     assert run("2", str(second), cwd=tmp_path) == as_main
     assert run("3", "-c", "import two; two.report()", cwd=second.parent) == as_main
+
+
+GOLDEN = """
+import numpy as np
+SCALE = 2 + 1
+def helper(x, *rest, k=3):
+    return [np.mean(y) * SCALE for y in (x, *rest) if y is not None], f"{k!r:>3}"
+class Model:
+    rate = 0.5
+    def fit(self, x: int) -> "Model":
+        return helper(x)
+def step(data=(1, "a", None)):
+    return Model().fit(data)
+"""
+
+
+def test_fingerprints_do_not_change_silently(load):
+    """A change here costs every user a rerun: it belongs under "Cache keys" in the CHANGELOG."""
+    assert [(identity, fingerprint[:16]) for identity, fingerprint in key(code_of(load(GOLDEN).step))] == []
 
 
 def test_threads_agree(load):

@@ -369,3 +369,18 @@ def test_a_value_too_deep_to_walk_is_refused():
         fp(deep)
     while deep:  # taken apart by hand: freeing it at once would be as deep
         deep = deep[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "golden"),
+    [
+        (lambda: 1, ""),
+        (lambda: {"lr": 0.1, "layers": [64, (32,), {"a", "b"}]}, ""),
+        (lambda: np.arange(6, dtype="float32").reshape(2, 3), ""),
+        (lambda: [datetime.date(2020, 1, 1), decimal.Decimal("1.0"), pathlib.PurePosixPath("a/b")], ""),
+        (lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[3, 4]), ""),
+    ],
+)
+def test_fingerprints_do_not_change_silently(make, golden):
+    """A change here costs every user a rerun: it belongs under "Cache keys" in the CHANGELOG."""
+    assert fp(make())[:16] == golden

@@ -27,7 +27,7 @@ def roundtrip(value, directory):
         (pa.table({"a": pa.nulls(2)}), PARQUET),
         (pa.table({}), None),
         (pa.table({"a": pa.array([], pa.float64())}), PARQUET),
-        (pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), None),
+        (pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), PARQUET),
         (pa.table({"a": pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])}), IPC),
         (pa.table({"a": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}), IPC),
         (pa.table({"a": pa.chunked_array([["x"], ["y", "x"]]).dictionary_encode()}), None),

@@ -39,7 +39,7 @@ COLUMNS = {
     "floats as objects": objects(1.5, 2.5),
     "bytes": objects(b"a", None),
     "dates": objects(dt.date(2024, 1, 1), None),
-    "decimals": objects(Decimal("1.25"), Decimal("3")),
+    "decimals": objects(Decimal("1.25"), Decimal("3.00")),
     "lists": objects([1, 2], [], None),
     "no objects": objects(),
     "only None": objects(None, None),

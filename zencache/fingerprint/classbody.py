@@ -50,9 +50,12 @@ def annotations_of(kind: type) -> list[tuple[str, Any]]:
 
 
 def live_extras(
-    kind: type, bodies: list[ClassBody], *, has_source: Callable[[FunctionType], bool]
+    kind: type, bodies: list[ClassBody], *, generated: Callable[[FunctionType], bool]
 ) -> Iterator[tuple[str, Any]]:
-    """What a class holds beside what its statements define: set later, or all of it without source."""
+    """What a class holds beside what its statements define: set later, or all of it without source.
+
+    Methods that a class decorator or a metaclass generates say nothing that the statement does not.
+    """
     written = {name for body in bodies for name in body.syntax.names}
     plain = type(kind) in (type, abc.ABCMeta) or is_user_code(type(kind))
     for name, value in sorted(vars(kind).items()):
@@ -60,8 +63,7 @@ def live_extras(
             continue
         functions = [function for function in plain_functions(value) if is_user_code(function)]
         if functions:
-            # Methods that a class decorator or a metaclass generates say nothing new.
-            if not (bodies and _is_special(name)) or all(has_source(function) for function in functions):
+            if not (bodies and _is_special(name) and any(map(generated, functions))):
                 yield name, value
         elif is_user_code(value) or (plain and not _is_special(name) and not _hides(value)):
             yield name, value

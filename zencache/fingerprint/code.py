@@ -24,7 +24,7 @@ from zencache.fingerprint.namespace import (
 )
 from zencache.fingerprint.normal_form import Reference, Syntax
 from zencache.fingerprint.ownership import is_user_code
-from zencache.fingerprint.reference import by_name, refer_from_code, undecorated
+from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
 from zencache.fingerprint.source import Memo, functions_of
 from zencache.fingerprint.syntax import function_syntax
 
@@ -174,8 +174,10 @@ class _Graph:
 
     def _describe_class(self, node: _Node) -> None:
         kind: type = node.target
-        for parent in (*kind.__bases__, type(kind)):
+        for parent in kind.__bases__:
             node.parts.append(node.link(self._code_node(parent)) if is_user_code(parent) else by_name(parent))
+        if is_user_code(type(kind)):  # an installed one comes with a base or is written in the statement
+            node.parts.append(node.link(self._code_node(type(kind))))
         bodies = class_bodies(kind)
         for body in bodies:
             self._syntax(node, body.syntax.frame, body)
@@ -183,7 +185,7 @@ class _Graph:
                 self._attribute(node, name, body)
         if not bodies:
             node.parts.append(self._value(node, annotations_of(kind), f"the annotations of {node.name}"))
-        for name, value in live_extras(kind, bodies, has_source=lambda f: _known_code(f).has_source):
+        for name, value in live_extras(kind, bodies, generated=_is_generated):
             node.parts.append(encode(name) + self._value(node, value, f"{node.name}.{name}"))
 
     def _attribute(self, node: _Node, name: str, body: ClassBody) -> None:
@@ -260,7 +262,7 @@ class _Graph:
         value = undecorated(held.value)
         if value is MISSING:
             return b"builtin or missing"
-        if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+        if is_named(value):
             return self._value(node, value, held.name, held.module)
         constant = self._constant_node(held)
         if lenient:
@@ -313,6 +315,13 @@ _known: Memo[_KnownCode] = Memo()
 def _known_code(function: FunctionType) -> _KnownCode:
     code = function.__code__
     return _known.get(code) or _known.put(code, _read_code(function, code))
+
+
+def _is_generated(function: FunctionType) -> bool:
+    """Whether code was made from no source, or from text that attrs made for debuggers to show."""
+    return (
+        function.__code__.co_filename.startswith("<attrs generated") or not _known_code(function).has_source
+    )
 
 
 def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import copyreg
 import datetime
 import decimal
 import enum
@@ -31,6 +32,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     array.array: lambda v: ("array", v.typecode, v.tobytes()),
     types.EllipsisType: lambda v: ("...",),
     types.NotImplementedType: lambda v: ("NotImplemented",),
+    types.UnionType: lambda v: ("union", v.__args__),
     types.MappingProxyType: lambda v: ("mappingproxy", dict(v)),
     range: lambda v: ("range", v.start, v.stop, v.step),
     slice: lambda v: ("slice", v.start, v.stop, v.step),
@@ -133,7 +135,8 @@ class Encoder:
         if known is not None:
             return known(value)
         if isinstance(value, enum.Enum):
-            return "enum", kind, value._name_ or value._value_
+            # Pythons differ in how they name a combination of flags.
+            return "enum", kind, value._value_ if isinstance(value, enum.Flag) else value._name_
         if isinstance(value, pathlib.PurePath):
             return "path", kind.__name__, str(value)
         if isinstance(value, set | frozenset):
@@ -144,7 +147,8 @@ class Encoder:
 
     def _reduced(self, value: Any) -> Parts:
         try:
-            reduced = value.__reduce_ex__(4)
+            reducer = copyreg.dispatch_table.get(type(value))
+            reduced = reducer(value) if reducer else value.__reduce_ex__(4)
         except Exception as error:
             raise self._fail(value) from error
         if isinstance(reduced, str):

@@ -123,6 +123,21 @@ class Writer:
         self._out.append(b"(..." if node.value is ... else b"(" + encode(node.value))
         self._out.append(b")")
 
+    def _f_string(self, node: ast.JoinedStr) -> None:
+        """Literal parts are joined: Pythons differ in where they cut them."""
+        parts: list[ast.expr] = []
+        for part in node.values:
+            match parts[-1:], part:
+                case _, ast.Constant(value=""):
+                    pass
+                case [ast.Constant(value=str(before))], ast.Constant(value=str(after)):
+                    parts[-1] = ast.Constant(before + after)
+                case _:
+                    parts.append(part)
+        self._out.append(b"(JoinedStr")
+        self._list(parts)
+        self._out.append(b")")
+
     # -- names
 
     def _name(self, node: ast.Name) -> None:
@@ -341,6 +356,7 @@ def _says_nothing(node: ast.AST) -> bool:
 
 _SPECIAL: dict[type, Callable[[Any, Any], None]] = {  # each takes the type of node it is listed under
     ast.Constant: Writer._constant,
+    ast.JoinedStr: Writer._f_string,
     ast.Name: Writer._name,
     ast.Attribute: Writer._attribute,
     ast.NamedExpr: Writer._walrus,

@@ -61,8 +61,9 @@ def _is_user_function(function: FunctionType) -> bool:
     name = file_of_function(function)
     if name.startswith("<"):
         owner = sys.modules.get(str(function.__globals__.get("__name__")))
-        ran_there = owner is not None and vars(owner) is function.__globals__
-        return not ran_there or _is_user_module(owner)
+        if owner is None or vars(owner) is not function.__globals__:
+            return True
+        return _is_user_module(owner)
     return is_user_path(name)
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 import _thread
 import functools
 import logging
+import typing
 from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GenericAlias,
+    MappingProxyType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any
 
 from zencache.digest import encode
@@ -16,12 +25,24 @@ from zencache.fingerprint.ownership import is_user_code, is_zencache
 _LOCKS = (_thread.LockType, _thread.RLock, _thread._local)
 
 
+_NAMED = (FunctionType, type, ModuleType, BuiltinFunctionType, typing._SpecialForm)
+
+
+def is_named(value: Any) -> bool:
+    """Whether a value is linked to, or counts by name, where it is referred to: no constant of its own."""
+    return type(value) is not GenericAlias and isinstance(value, _NAMED)
+
+
 def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
     """How ``value`` counts if it is code: by ``link``, by parts to be encoded, by name; None for data."""
+    if type(value) is GenericAlias:  # before types: `list[int]` poses as one
+        return "generic", value.__origin__, value.__args__
     if isinstance(value, FunctionType):
         return link(value) if is_user_code(value) else _installed_function(value)
     if isinstance(value, type | ModuleType):
         return link(value) if is_user_code(value) else by_name(value)
+    if isinstance(value, typing._SpecialForm):
+        return by_name(value)
     if isinstance(value, MethodType):
         return "method", value.__func__, value.__self__
     if isinstance(value, classmethod | staticmethod):
@@ -69,7 +90,11 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
     """A wrapper made by an installed decorator leads to the user's functions that it holds."""
     held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     wrapped = getattr(function, "__wrapped__", None)
-    users = [inner for inner in (wrapped, *held) if is_user_code(inner)]
+    registry = function.__dict__.get("registry")  # of a `functools.singledispatch`
+    registered = [
+        part for pair in (registry.items() if isinstance(registry, MappingProxyType) else ()) for part in pair
+    ]
+    users = [inner for inner in (wrapped, *held, *registered) if is_user_code(inner)]
     if not users:
         return by_name(function)
     code = function.__code__

@@ -17,8 +17,8 @@ _IPC = "table.arrow"
 class ArrowMaterializer(BaseMaterializer):
     """Saves a pyarrow ``Table`` or ``RecordBatch`` with its schema and metadata.
 
-    The file is Parquet if it keeps the schema, else Arrow IPC (unions, extension types, dictionaries
-    with small indexes). How a table was cut into chunks is not kept.
+    The file is Parquet if it keeps the schema, else Arrow IPC (unions, intervals, some dictionaries).
+    How a table was cut into chunks is not kept.
     """
 
     types = (pa.Table, pa.RecordBatch)
@@ -28,30 +28,47 @@ class ArrowMaterializer(BaseMaterializer):
     def save(self, value: Any, directory: Path) -> None:
         table = value if isinstance(value, pa.Table) else pa.Table.from_batches([value])
         with writing(value):
-            if not _fits_parquet(table, directory / _PARQUET):
-                (directory / _PARQUET).unlink(missing_ok=True)
-                # In one chunk, so that equal tables have equal bytes.
-                with pa.ipc.new_file(directory / _IPC, table.schema) as file:
-                    file.write_table(table.combine_chunks())
+            if not write_parquet(table, directory) or not _keeps_schema(table, directory / _PARQUET):
+                write_ipc(table, directory)
 
     def load(self, directory: Path, type: type) -> Any:
-        path = directory / _PARQUET if (directory / _PARQUET).exists() else directory / _IPC
-        with reading(path):
-            if path.name == _PARQUET:
-                table = pq.read_table(path)
-            else:
-                # Read, not mapped: what is loaded must not depend on the file staying as it is.
-                with path.open("rb") as file:
-                    table = pa.ipc.open_file(file).read_all()
-            return table if type is pa.Table else _one_batch(table)
+        table = read_table(directory)
+        return table if type is pa.Table else _one_batch(table)
 
 
-def _fits_parquet(table: pa.Table, path: Path) -> bool:
+def write_parquet(table: pa.Table, directory: Path) -> bool:
+    """Write a table as Parquet; whether Parquet has its types."""
     try:
-        pq.write_table(table, path)
-        return bool(pq.read_schema(path).equals(table.schema, check_metadata=True))
+        # The names that Arrow gives to the items of a list, not Parquet's own: the schema is to come back.
+        pq.write_table(table, directory / _PARQUET, use_compliant_nested_type=False)
     except pa.ArrowException:
         return False
+    return True
+
+
+def write_ipc(table: pa.Table, directory: Path) -> None:
+    """Write a table as Arrow IPC, in place of a Parquet file."""
+    (directory / _PARQUET).unlink(missing_ok=True)
+    # In one chunk, so that equal tables have equal bytes.
+    with pa.ipc.new_file(directory / _IPC, table.schema) as file:
+        file.write_table(table.combine_chunks())
+
+
+def read_table(directory: Path) -> pa.Table:
+    """Read the table that one of the two functions above has written."""
+    path = directory / _IPC
+    if not path.exists():
+        path = directory / _PARQUET
+        # Not read_table: it refuses equal names and reads columns out of folder names.
+        with reading(path), pq.ParquetFile(path) as file:
+            return file.read()
+    # Read, not mapped: what is loaded must not depend on the file staying as it is.
+    with reading(path), path.open("rb") as stream:
+        return pa.ipc.open_file(stream).read_all()
+
+
+def _keeps_schema(table: pa.Table, path: Path) -> bool:
+    return bool(pq.read_schema(path).equals(table.schema, check_metadata=True))
 
 
 def _one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -64,13 +64,13 @@ class KerasMaterializer(BaseMaterializer):
 
     def digest(self, directory: Path) -> str:
         path = directory / _FILE
-        with reading(path), zipfile.ZipFile(path) as archive:
+        with reading(path), zipfile.ZipFile(path) as archive, _open_weights(archive) as weights:
             config = json.loads(archive.read(_CONFIG))
             assets = sorted(set(archive.namelist()) - {_CONFIG, _WEIGHTS, _METADATA})
             return fingerprint(
                 {
                     "config": _canonical(config, _generated_names(config)),
-                    "weights": _weights(archive.read(_WEIGHTS)),
+                    "weights": _arrays(weights),
                     "assets": [(name, digest_bytes(archive.read(name)).hash) for name in assets],
                 }
             )
@@ -79,7 +79,28 @@ class KerasMaterializer(BaseMaterializer):
 def _load(path: Path, kind: type) -> Any:
     built_in = kind.__module__.partition(".")[0] == "keras"
     # Keras finds a class of the user's only if it is registered; the step's own type we know.
-    return keras.saving.load_model(path, custom_objects={} if built_in else {kind.__name__: kind})
+    custom_objects = {} if built_in else {kind.__name__: kind}
+    with zipfile.ZipFile(path) as archive, _open_weights(archive) as weights:
+        if not _never_stepped(weights):
+            return keras.saving.load_model(path, custom_objects)
+        config = json.loads(archive.read(_CONFIG))
+    # Keras would warn that it cannot load the state of an optimizer that has none yet.
+    model = keras.saving.load_model(path, custom_objects, compile=False)
+    with keras.saving.custom_object_scope(custom_objects):
+        model.compile_from_config(config["compile_config"])
+    return model
+
+
+def _open_weights(archive: zipfile.ZipFile) -> Any:
+    return h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r")
+
+
+def _never_stepped(weights: Any) -> bool:
+    """Whether there is an optimizer that has changed no weight: its first variable counts the steps."""
+    optimizer = weights.get("optimizer")
+    if optimizer is None or set(optimizer) != {"vars"} or "0" not in optimizer["vars"]:
+        return False
+    return not np.any(optimizer["vars"]["0"][()])
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
@@ -108,7 +129,10 @@ def _generated_names(config: Any) -> dict[str, str]:
         inner = serialized.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
         stem = _snake_case(str(serialized["class_name"]))
-        if isinstance(name, str) and name not in names and re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name):
+        generated = rf"((?:forward_|backward_)?{re.escape(stem)})(?:_\d+)?"  # Bidirectional puts a prefix
+        match = re.fullmatch(generated, name) if isinstance(name, str) else None
+        if match and name not in names:
+            stem = match[1]
             names[name] = f"{stem}/{counts[stem]}"  # no name of the user's: Keras forbids the slash
             counts[stem] += 1
     return names
@@ -135,16 +159,17 @@ def _canonical(node: Any, names: dict[str, str], refers: bool = False) -> Any:
     }
 
 
-def _weights(payload: bytes) -> list[tuple[Any, ...]]:
+def _arrays(weights: Any) -> list[tuple[Any, ...]]:
     """Path, data type, shape, attributes and digest of every array, in the order of their paths."""
     rows: list[tuple[Any, ...]] = []
+    # Before the first step an optimizer may or may not have its variables already.
+    leave_out = "optimizer/" if _never_stepped(weights) else None
 
     def visit(path: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset):
+        if isinstance(node, h5py.Dataset) and not (leave_out and path.startswith(leave_out)):
             array = np.ascontiguousarray(node[()])
             attributes = sorted((name, str(item)) for name, item in node.attrs.items())
             rows.append((path, str(node.dtype), node.shape, attributes, digest_bytes(array.tobytes()).hash))
 
-    with h5py.File(io.BytesIO(payload), "r") as file:
-        file.visititems(visit)
+    weights.visititems(visit)
     return sorted(rows)

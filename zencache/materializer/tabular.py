@@ -1,4 +1,4 @@
-"""pandas frames, series and indexes as Parquet."""
+"""pandas frames, series and indexes as Parquet, or as Arrow IPC where Parquet would change them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from zencache.exceptions import MaterializerError
-from zencache.materializer import json_value
+from zencache.materializer import arrow_table, json_value
 from zencache.materializer.contract import ArtifactType, BaseMaterializer, reading, type_name, writing
 
-_FILE = "table.parquet"
-_FACTS = b"zencache"  # key, in the file's metadata, of what Parquet and its pandas metadata do not keep
+_FACTS = b"zencache"  # key, in the file's metadata, of what Arrow's own pandas metadata do not keep
+_HINT = (
+    "Convert the column or index that is named here to a plain dtype, "
+    "or name a materializer: @step(materializers=PickleMaterializer)."
+)
 
 
 class PandasMaterializer(BaseMaterializer):
-    """Saves a ``DataFrame``, ``Series`` or ``Index`` as a Parquet file.
+    """Saves a ``DataFrame``, ``Series`` or ``Index`` as a Parquet file, or as Arrow IPC.
 
     Index, names, dtypes, categories, time zones, frequencies and ``attrs`` are kept. What has been
-    written is read back and compared, so that a value that Parquet would change (a column of tuples or
+    written is read back and compared, so that a value that Arrow would change (a column of tuples or
     of mixed objects, complex numbers, duplicate column names) is an error and never a silent change.
     """
 
@@ -30,27 +32,27 @@ class PandasMaterializer(BaseMaterializer):
     artifact_type = ArtifactType("Table", base="Dataset")
 
     def save(self, value: Any, directory: Path) -> None:
-        hint = (
-            "Convert the column or index that is named here to a plain dtype, "
-            "or name a materializer: @step(materializers=PickleMaterializer)."
-        )
-        with writing(value, hint):
+        with writing(value, _HINT):
             frame, facts = _as_frame(value)
             table = pa.Table.from_pandas(frame)
             metadata = {**table.schema.metadata, _FACTS: json_value.dumps(facts).encode()}
-            pq.write_table(table.replace_schema_metadata(metadata), directory / _FILE)
-        difference = _difference(value, self.load(directory, type(value)))
+            table = table.replace_schema_metadata(metadata)
+        difference: str | None = "a type that Parquet lacks"
+        if arrow_table.write_parquet(table, directory):
+            difference = _difference(value, self.load(directory, type(value)))
+        if difference:
+            arrow_table.write_ipc(table, directory)
+            difference = _difference(value, self.load(directory, type(value)))
         if difference:
             raise MaterializerError(
-                "The value would not come back from Parquet as it is.",
+                "The value would not come back as it is.",
                 facts={"type": type_name(type(value)), "difference": difference},
-                hint=hint,
+                hint=_HINT,
             )
 
     def load(self, directory: Path, type: type) -> Any:
-        path = directory / _FILE
-        with reading(path):
-            table = pq.read_table(path)
+        table = arrow_table.read_table(directory)
+        with reading(directory):
             return _from_frame(table, json_value.loads(table.schema.metadata[_FACTS].decode()))
 
 
@@ -88,19 +90,20 @@ def _from_frame(table: pa.Table, facts: dict[str, Any]) -> Any:
 
 
 def _axis_facts(index: pd.Index) -> dict[str, Any]:
+    facts: dict[str, Any] = {"names": list(index.names)}
     if isinstance(index, pd.RangeIndex):
-        return {"range": [index.start, index.stop, index.step]}
-    if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) and index.freq is not None:
-        return {"freq": index.freqstr}
-    return {}
+        facts["range"] = [index.start, index.stop, index.step]
+    elif isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)) and index.freq is not None:
+        facts["freq"] = index.freqstr
+    return facts
 
 
 def _restore_axis(index: Any, facts: dict[str, Any]) -> Any:
     if "range" in facts:
-        start, stop, step = facts["range"]
-        return pd.RangeIndex(start, stop, step, name=index.name)
-    if "freq" in facts:
-        return type(index)(index, freq=facts["freq"], name=index.name)
+        index = pd.RangeIndex(*facts["range"])
+    elif "freq" in facts:
+        index = type(index)(index, freq=facts["freq"])
+    index.names = facts["names"]
     return index
 
 
@@ -140,6 +143,6 @@ def _assert_same_objects(column: Any, loaded: Any) -> None:
     if not _holds_objects(column.dtype):
         return
     for item, other in zip(column, loaded, strict=True):
-        both_nan = item is not other and item != item and other != other
-        same = type(item) is type(other) and (both_nan or item is other or bool(item == other))
+        # By repr, which tells [1] from [True] and Decimal("1.0") from Decimal("1.00").
+        same = item is other or (type(item) is type(other) and repr(item) == repr(other))
         assert same, f"{type(item).__name__} {item!r:.40} comes back as {type(other).__name__} {other!r:.40}"

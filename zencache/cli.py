@@ -1,0 +1,229 @@
+"""The command line: each command calls one documented function of the library and prints what it gives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from zencache.view import Run, StepView
+
+FINE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+class _Commands(click.Group):
+    """Shows an error of zencache as one message, without a traceback unless ``--debug`` asks for it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        from zencache.exceptions import StepFailed, ZencacheError
+
+        try:
+            return super().invoke(context)
+        except ZencacheError as error:
+            if context.params.get("debug"):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="zencache")
+def main(debug: bool) -> None:
+    """Step caching for TFX-style pipelines, with ML Metadata as its memory."""
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@main.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, exists=True))
+def init(folder: str) -> None:
+    """Make FOLDER a project: its metadata and artifacts lie in `.zencache` there."""
+    from zencache.repository import Repository
+    from zencache.settings import make_folder
+
+    repository = Repository(folder)
+    make_folder(repository.root)
+    repository.get_pipelines()  # opens the metadata store, which makes it
+    click.echo(f"Metadata:  {repository.metadata_url}\nArtifacts: {repository.artifacts_url}")
+
+
+@main.command()
+@click.argument("target", metavar="FILE[:PIPELINE]")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline.")
+@click.option("--run-name", help="Name of the run; made from the pipeline's name and the time unless given.")
+@click.option(
+    "--cache/--no-cache", "enable_cache", default=None, help="Use the cache for every step, or for none."
+)
+def run(target: str, params: tuple[str, ...], run_name: str | None, enable_cache: bool | None) -> None:
+    """Run a pipeline: one that FILE binds, or a @pipeline function in it, bound with its defaults."""
+    from zencache.loading import load_pipeline
+
+    pipeline = load_pipeline(target, _parse_params(params))
+    click.echo(pipeline.run(run_name=run_name, enable_cache=enable_cache).name)
+
+
+@main.command()
+@click.option("--pipeline", help="Only the runs of this pipeline.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@as_json
+def runs(pipeline: str | None, limit: int, as_json: bool) -> None:
+    """List the last runs, the newest first."""
+    from zencache.repository import Repository
+
+    found = Repository().get_runs(pipeline, limit)[::-1]
+    _show(
+        as_json,
+        [_run_facts(one) for one in found],
+        ("name", "pipeline", "status", "started", "duration", "saved"),
+        empty="No pipeline has run yet.",
+    )
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@as_json
+def show(run_name: str, as_json: bool) -> None:
+    """Show the steps of RUN: a run's name, the beginning of one, or `latest`."""
+    found = _find_run(run_name)
+    steps = [_step_facts(step) for step in found.steps.values()]
+    if as_json:
+        click.echo(json.dumps({**_run_facts(found), **found.facts, "steps": steps}, indent=2, default=str))
+        return
+    click.echo(f"Run {found.name} of {found.pipeline}: {found.status} in {found.duration:.3f}s")
+    click.echo("  ".join(f"{label} {text}" for label, text in found.facts.items()))
+    _print_table(steps, ("step", "status", "duration", "reason", "parameters", "outputs"))
+    for step in found.steps.values():
+        if step.error:
+            click.echo(f"{step.name} failed: {step.error}")
+
+
+@main.group()
+def example() -> None:
+    """The examples that come with zencache."""
+
+
+@example.command("list")
+@as_json
+def list_examples(as_json: bool) -> None:
+    """List the examples."""
+    from zencache.examples import examples
+
+    rows = [{"name": name, "about": one.about} for name, one in examples().items()]
+    _show(as_json, rows, ("name", "about"), empty="No examples are installed.")
+
+
+@example.command("run")
+@click.argument("name")
+def run_example(name: str) -> None:
+    """Run the example NAME in this folder."""
+    from zencache.examples import find_example
+
+    sys.exit(find_example(name).run())
+
+
+@example.command("pull")
+@click.argument("name")
+def pull_example(name: str) -> None:
+    """Copy the example NAME into `zencache_examples/NAME`, to be run there by `python run.py`."""
+    from zencache.examples import find_example
+
+    click.echo(f"Copied to {find_example(name).pull(name)}. Next: cd there, and python run.py")
+
+
+def _parse_params(params: Iterable[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` texts; a value is read as JSON if it is that, else as text."""
+    parsed: dict[str, Any] = {}
+    for param in params:
+        name, separator, text = param.partition("=")
+        if not separator or not name:
+            raise click.BadParameter(f"{param!r} is not NAME=VALUE", param_hint="--param")
+        try:
+            parsed[name] = json.loads(text)
+        except ValueError:
+            parsed[name] = text
+    return parsed
+
+
+def _find_run(name: str) -> Run:
+    """The run of a name, of an unambiguous beginning of one, or the latest."""
+    from zencache.repository import Repository
+
+    repository = Repository()
+    everything = repository.get_runs(limit=None)
+    if name == "latest" and everything:
+        return everything[-1]
+    matches = [one for one in everything if one.name == name] or [
+        one for one in everything if one.name.startswith(name)
+    ]
+    if len(matches) > 1:
+        shown = ", ".join(one.name for one in matches[-3:])
+        _wrong_usage(f"{len(matches)} runs begin with `{name}`, among them {shown}. Give more of the name.")
+    return matches[0] if matches else repository.get_run(name)
+
+
+def _wrong_usage(message: str) -> NoReturn:
+    raise click.UsageError(message)
+
+
+def _run_facts(one: Run) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "pipeline": one.pipeline,
+        "status": one.status,
+        "started": one.started.isoformat(timespec="seconds"),
+        "duration": round(one.duration, 3),
+        "saved": round(one.saved, 3),
+    }
+
+
+def _step_facts(step: StepView) -> dict[str, Any]:
+    return {
+        "step": step.name,
+        "status": step.status,
+        "duration": round(step.duration, 4),
+        "reason": step.reason,
+        "cache_key": step.cache_key,
+        "parameters": step.parameters,
+        "inputs": {name: artifact.uri for name, artifact in step.inputs.items()},
+        "outputs": {name: artifact.uri for name, artifact in step.outputs.items()},
+        "error": step.error or None,
+    }
+
+
+def _show(as_json: bool, rows: list[dict[str, Any]], columns: tuple[str, ...], *, empty: str) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+    elif not rows:
+        click.echo(empty)
+    else:
+        _print_table(rows, columns)
+
+
+_CELLS: Mapping[str, Callable[[Any], str]] = {
+    "duration": lambda value: f"{value:.3f}s",
+    "saved": lambda value: f"{value:.1f}s",
+    "started": lambda value: value[5:16].replace("T", " "),
+    "parameters": lambda value: ", ".join(f"{name}={item}" for name, item in value.items()),
+    "outputs": ", ".join,
+}
+
+
+def _print_table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        # The first column is what the next command is given: it is never cut.
+        table.add_column(column, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_CELLS.get(column, str)(row[column])) for column in columns))
+    Console().print(table)

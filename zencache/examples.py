@@ -1,0 +1,72 @@
+"""The examples that come with zencache: in the checkout, or installed with the package."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from zencache.exceptions import ConfigurationError, NotFoundError, nearest
+
+_ALIASES = {"caching": "mnist_caching"}
+_PULLED = "zencache_examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A folder with a ``run.py``."""
+
+    name: str
+    folder: Path
+
+    @property
+    def about(self) -> str:
+        """The first line of what its script says of itself."""
+        text = ast.get_docstring(ast.parse((self.folder / "run.py").read_text(encoding="utf-8"))) or ""
+        return text.partition("\n")[0]
+
+    def run(self) -> int:
+        """Run its script with this Python, in the working directory; returns the exit code."""
+        return subprocess.run([sys.executable, str(self.folder / "run.py")]).returncode
+
+    def pull(self, name: str) -> Path:
+        """Copy it into ``zencache_examples/<name>`` of the working directory.
+
+        Raises:
+            ConfigurationError: that folder exists.
+        """
+        target = Path(_PULLED) / name
+        if target.exists():
+            raise ConfigurationError(
+                "The example has been pulled already.",
+                facts={"folder": target.absolute()},
+                hint=f"Remove it first: rm -r {target}",
+            )
+        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".zencache"))
+        return target
+
+
+def examples() -> dict[str, Example]:
+    """Every example by its name."""
+    package = Path(__file__).parent
+    for place in (package / "_examples", package.parent / "examples"):
+        if place.is_dir():
+            folders = sorted(folder for folder in place.iterdir() if (folder / "run.py").is_file())
+            return {folder.name: Example(folder.name, folder) for folder in folders}
+    return {}
+
+
+def find_example(name: str) -> Example:
+    """An example by its name or its other name.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    known = examples()
+    found = known.get(_ALIASES.get(name, name))
+    if found is None:
+        raise NotFoundError(f"There is no example `{name}`.", hint=nearest(name, [*known, *_ALIASES]))
+    return found

@@ -1,0 +1,83 @@
+"""Finding a pipeline in a Python file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from zencache.exceptions import ConfigurationError, NotFoundError, nearest
+from zencache.pipeline_function import Pipeline, PipelineFunction
+
+
+def load_pipeline(target: str, arguments: Mapping[str, Any] | None = None) -> Pipeline:
+    """The pipeline that ``FILE[:PIPELINE]`` names.
+
+    Args:
+        target: a Python file, and the name of a bound pipeline or of a ``@pipeline`` function in it;
+            the name may be left out if there is one pipeline only.
+        arguments: what a ``@pipeline`` function is bound with, beside its defaults.
+
+    Raises:
+        NotFoundError: there is no such file or pipeline, or there are several.
+        DeclarationError: the arguments do not fit.
+    """
+    path, separator, name = target.rpartition(":")
+    if not separator:
+        path, name = target, ""
+    file = Path(path)
+    if not file.is_file():
+        raise NotFoundError(
+            "There is no such file.", facts={"file": file}, hint="Give FILE.py or FILE.py:PIPELINE."
+        )
+    found = _choose(_pipelines(_load(file.resolve())), name, file)
+    if isinstance(found, PipelineFunction):
+        return found(**(arguments or {}))
+    if arguments:
+        raise ConfigurationError(
+            "A bound pipeline takes no parameters.", facts={"pipeline": found.name, "file": file}
+        )
+    return found
+
+
+def _load(file: Path) -> ModuleType:
+    """Import a file as a module, as Python does for a script: its folder comes first on the path."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise NotFoundError("The file is not a Python module.", facts={"file": file})
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.parent))
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _pipelines(module: ModuleType) -> dict[str, Pipeline | PipelineFunction]:
+    return {
+        name: value for name, value in vars(module).items() if isinstance(value, Pipeline | PipelineFunction)
+    }
+
+
+def _choose(
+    pipelines: Mapping[str, Pipeline | PipelineFunction], name: str, file: Path
+) -> Pipeline | PipelineFunction:
+    if name:
+        if name in pipelines:
+            return pipelines[name]
+        raise NotFoundError(
+            f"The file has no pipeline `{name}`.", facts={"file": file}, hint=nearest(name, pipelines)
+        )
+    if not pipelines:
+        raise NotFoundError(
+            "The file has no pipeline.", facts={"file": file}, hint="Decorate a function: @pipeline."
+        )
+    if len(pipelines) > 1:
+        raise NotFoundError(
+            "The file has several pipelines.",
+            facts={"file": file, "pipelines": ", ".join(pipelines)},
+            hint=f"Name one: {file}:{next(iter(pipelines))}.",
+        )
+    return next(iter(pipelines.values()))
