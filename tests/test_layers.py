@@ -41,6 +41,7 @@ LAYERS = [
     ["repository"],
     ["invocation"],
     ["log"],
+    ["progress"],
     # L6
     ["pipeline_function"],
     # L7

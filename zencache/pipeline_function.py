@@ -14,6 +14,7 @@ from zencache.exceptions import DeclarationError, nearest
 from zencache.execution import CacheOptions
 from zencache.invocation import invoke
 from zencache.key import check_fingerprints
+from zencache.progress import showing_progress
 from zencache.repository import Repository
 from zencache.step_function import Step
 from zencache.view import Run
@@ -112,7 +113,7 @@ class Pipeline:
                 "`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)}
             )
         log.configure()
-        with events.listening(log.log_event):
+        with showing_progress(), events.listening(log.log_event):
             return invoke(
                 self.name,
                 self._nodes,

@@ -124,7 +124,7 @@ def trained(rate: float) -> Any:
     hidden = keras.layers.Dense(3, "relu", kernel_initializer="ones")(inputs)
     outputs = keras.layers.Add()([hidden, keras.layers.Dense(3, kernel_initializer="ones")(hidden)])
     model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.SGD(rate, momentum=0.5), loss="mse", metrics=["mae"])
+    model.compile(keras.optimizers.SGD(rate, momentum=0.5), loss="mse", metrics=["mae"], run_eagerly=True)
     model.fit(np.eye(4), np.zeros((4, 3)), batch_size=4, shuffle=False, verbose=0)
     return model
 

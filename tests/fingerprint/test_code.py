@@ -348,6 +348,16 @@ COUNTS = {
         "x: int",
         "x: str",
     ),
+    "an attribute of a function": (
+        "def h(): return h.n\nh.n = 1\ndef step(): return h()",
+        "h.n = 1",
+        "h.n = 2",
+    ),
+    "a docstring that is read": (
+        "def h():\n    'One.'\ndef step(): return h.__doc__",
+        "One.",
+        "Two.",
+    ),
     "an f-string": ("def step(x=1): return f'{x:>3}'", ">3", ">4"),
     "a helper reached through vectorize": (
         "import numpy as np\n@np.vectorize\ndef h(x): return x + 1\ndef step(): return h(1)",
@@ -446,6 +456,31 @@ def test_a_helper_in_another_module_counts_by_every_route(load, route):
     module = load(files(HELPERS.replace("x + 1", "x + 2")))
     assert "helpers.clean" in labels(code_of(module.step))
     assert [part for _, part in key(code_of(module.step))] != [part for _, part in before]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["import colorsys", "import colorsys; colorsys.rgb_to_hls", "from colorsys import rgb_to_hls as f; f"],
+)
+def test_whether_an_installed_module_is_imported_yet_does_not_count(load, body, monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    module = load(f"def step(): {body}")
+    before = key(code_of(module.step))
+    assert "colorsys" not in sys.modules
+    importlib.import_module("colorsys")
+    assert key(code_of(module.step)) == before
+
+
+def test_a_users_module_counts_before_the_step_has_imported_it(load):
+    files = {
+        "main.py": "def step():\n    from .late import f\n    return f()",
+        "late.py": "def f(): return 1",
+    }
+    module = load(files)
+    before = key(code_of(module.step))
+    module.step()
+    assert key(code_of(module.step)) == before
+    assert key(code_of(load({**files, "late.py": "def f(): return 2"}).step)) != before
 
 
 def test_only_the_attribute_used_of_a_module_counts(load):
@@ -740,7 +775,13 @@ def step(data=(1, "a", None)):
 
 def test_fingerprints_do_not_change_silently(load):
     """A change here costs every user a rerun: it belongs under "Cache keys" in the CHANGELOG."""
-    assert [(identity, fingerprint[:16]) for identity, fingerprint in key(code_of(load(GOLDEN).step))] == []
+    assert [(unit.identity, unit.fingerprint[:16]) for unit in code_of(load(GOLDEN).step).units] == [
+        ("0:step", "e73669114435364b"),
+        ("1:Model", "da7ba4c88f37bcf8"),
+        ("2:Model.fit", "348b19f4dbd70225"),
+        ("3:helper", "fa81d6c973ef503c"),
+        ("4:SCALE", "9e68c2bcb0a06ed2"),
+    ]
 
 
 def test_threads_agree(load):

@@ -374,11 +374,14 @@ def test_a_value_too_deep_to_walk_is_refused():
 @pytest.mark.parametrize(
     ("make", "golden"),
     [
-        (lambda: 1, ""),
-        (lambda: {"lr": 0.1, "layers": [64, (32,), {"a", "b"}]}, ""),
-        (lambda: np.arange(6, dtype="float32").reshape(2, 3), ""),
-        (lambda: [datetime.date(2020, 1, 1), decimal.Decimal("1.0"), pathlib.PurePosixPath("a/b")], ""),
-        (lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[3, 4]), ""),
+        (lambda: 1, "fa893b7b6d70835e"),
+        (lambda: {"lr": 0.1, "layers": [64, (32,), {"a", "b"}]}, "78af73761d7ff964"),
+        (lambda: np.arange(6, dtype="float32").reshape(2, 3), "9a934a047cccaaf8"),
+        (
+            lambda: [datetime.date(2020, 1, 1), decimal.Decimal("1.0"), pathlib.PurePosixPath("a/b")],
+            "8d977a2c20cd56b3",
+        ),
+        (lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[3, 4]), "23b89e62ceed8e9f"),
     ],
 )
 def test_fingerprints_do_not_change_silently(make, golden):

@@ -16,6 +16,7 @@ from zencache.fingerprint.encoder import ATOMS, Encoder
 from zencache.fingerprint.namespace import (
     MISSING,
     Variable,
+    attribute_of_definition,
     attribute_of_module,
     cells_of,
     imported_module,
@@ -229,7 +230,7 @@ class _Graph:
             module, problem = imported_module(reference, scope)
             if problem:
                 self._untracked[f"{problem} in {node.label}"] = None
-            if module is None:
+            if module is None or not is_user_code(module):  # the same before and after it is imported
                 return encode(("name", f"{reference.root}:{'.'.join(reference.chain)}"))
             held = Variable(("module", id(module)), module.__name__, module.__name__, module)
             return self._variable(node, held, reference.chain, may_import=True)
@@ -263,7 +264,9 @@ class _Graph:
         if value is MISSING:
             return b"builtin or missing"
         if is_named(value):
-            return self._value(node, value, held.name, held.module)
+            token = self._value(node, value, held.name, held.module)
+            told = attribute_of_definition(value, chain)
+            return token if told is MISSING else token + self._value(node, told, held.name, held.module)
         constant = self._constant_node(held)
         if lenient:
             self._lenient.add(constant)

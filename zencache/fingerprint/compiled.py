@@ -1,17 +1,23 @@
 """What a code object does, apart from where it stands: for comparing it, and for code without source."""
 
 from __future__ import annotations
+import __future__
 
 import dis
 import sys
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from types import CodeType
 from typing import Any
 
 from zencache.fingerprint.normal_form import Reference
 
-# Set by how a function is compiled into its surroundings, not by what it does.
+# What a flag says beside what the instructions say: that there is a docstring, or which future
+# statements the surroundings (a notebook's earlier cells) had.
 _HAS_DOCSTRING = 0x4000000
+_FUTURES = (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_IGNORED_FLAGS = reduce(or_, _FUTURES, _HAS_DOCSTRING)
 _LOADS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _LOADS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 
@@ -28,7 +34,7 @@ def content(code: CodeType) -> tuple[Any, ...]:
         code.co_freevars,
         code.co_cellvars,
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
-        code.co_flags & ~_HAS_DOCSTRING,
+        code.co_flags & ~_IGNORED_FLAGS,
         constants,
     )
 

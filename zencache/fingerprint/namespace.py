@@ -62,6 +62,15 @@ def attribute_of_module(module: ModuleType, name: str, *, may_import: bool) -> V
     return variable(contents, "__getattr__")
 
 
+def attribute_of_definition(value: Any, chain: tuple[str, ...]) -> Any:
+    """What code reads from a function or class that its source does not say: MISSING as a rule."""
+    if not chain or not is_user_code(value):
+        return MISSING
+    if chain[0] == "__doc__":
+        return value.__doc__
+    return vars(value).get(chain[0], MISSING) if isinstance(value, FunctionType) else MISSING
+
+
 def imported_module(reference: Reference, scope: dict[str, Any]) -> tuple[ModuleType | None, str | None]:
     """The module that an import statement inside a function names, and what went wrong.
 
@@ -93,11 +102,19 @@ def _is_users(name: str) -> bool:
     top = name.partition(".")[0]
     if top in sys.modules:
         return is_user_code(sys.modules[top])
+    if top in _installed_tops:
+        return False
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
-    return spec is not None and any(is_user_path(path) for path in _places(spec))
+    users = spec is not None and any(is_user_path(path) for path in _places(spec))
+    if spec is not None and not users:
+        _installed_tops.add(top)
+    return users
+
+
+_installed_tops: set[str] = set()  # found once; looking along `sys.path` is slow
 
 
 def _places(spec: ModuleSpec) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 from typing import Any
@@ -42,8 +43,10 @@ def _array(value: Any, numpy: Any) -> Parts:
     plain = value.view(numpy.ndarray)
     if value.dtype.hasobject or value.dtype.kind == "T":
         return ("array", *kind, *_dtype(value.dtype), plain.shape, plain.ravel().tolist())
-    payload = numpy.ascontiguousarray(plain).reshape(-1).view(numpy.uint8)
-    return ("array", *kind, *_dtype(value.dtype), plain.shape, payload.tobytes())
+    flat = numpy.ascontiguousarray(plain).reshape(-1)
+    payload = flat.view(numpy.uint8) if flat.nbytes else b""
+    # Hashed where it lies: an array may be too large for copies.
+    return ("array", *kind, *_dtype(value.dtype), plain.shape, hashlib.sha256(payload).digest())
 
 
 def _subclass(value: Any, base: type) -> Parts:

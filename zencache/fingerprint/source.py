@@ -103,21 +103,23 @@ class _Source:
 
 def functions_of(function: FunctionType) -> list[Function]:
     """The definitions of a live function: one as a rule, none if it has no source (any more)."""
-    source = _source_of(file_of_function(function), function.__globals__)
-    return source.functions(function.__code__) if source else []
+    with _lock:
+        source = _source_of(file_of_function(function), function.__globals__)
+        return source.functions(function.__code__) if source else []
 
 
 def classes_of(kind: type) -> list[ast.ClassDef]:
     """The statements of a live class: one as a rule, more if they cannot be told apart, or none."""
     module = sys.modules.get(kind.__module__)
     module_globals = vars(module) if module else {}
-    for file in _files_of_class(kind, module_globals):
-        source = _source_of(file, module_globals)
-        candidates = source.classes.get(kind.__qualname__, []) if source else []
-        if source and candidates:
-            fitting = [node for node in candidates if _fits(node, kind, source)]
-            line = vars(kind).get("__firstlineno__")  # since Python 3.13
-            return [node for node in fitting if first_line(node) == line] or fitting
+    with _lock:
+        for file in _files_of_class(kind, module_globals):
+            source = _source_of(file, module_globals)
+            candidates = source.classes.get(kind.__qualname__, []) if source else []
+            if source and candidates:
+                fitting = [node for node in candidates if _fits(node, kind, source)]
+                line = vars(kind).get("__firstlineno__")  # since Python 3.13
+                return [node for node in fitting if first_line(node) == line] or fitting
     return []
 
 
@@ -181,12 +183,11 @@ def _fits(node: ast.ClassDef, kind: type, source: _Source) -> bool:
 
 
 def _source_of(filename: str, module_globals: dict[str, Any]) -> _Source | None:
-    with _lock:
-        try:
-            status = os.stat(filename)
-        except OSError:
-            return _pseudo_source(filename, module_globals)
-        return _file_source(filename, status)
+    try:
+        status = os.stat(filename)
+    except OSError:
+        return _pseudo_source(filename, module_globals)
+    return _file_source(filename, status)
 
 
 _files: dict[str, tuple[tuple[int, int], _Source | None]] = {}
@@ -224,11 +225,17 @@ def _parsed(text: str | None, filename: str) -> _Source | None:
         return None
 
 
-def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+_COMPOUND: tuple[type[ast.AST], ...] = (
+    *(ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Match, ast.Try),
+    getattr(ast, "TryStar", ast.Try),  # since Python 3.11
+)
+
+
+def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    if not isinstance(node, _COMPOUND):
+        return
     for name in ("body", "orelse", "finalbody"):
-        block = getattr(node, name, None)
-        if isinstance(block, list):
-            yield block
+        yield getattr(node, name, [])
     for name in ("handlers", "cases"):
         for part in getattr(node, name, ()):
             yield part.body

@@ -16,7 +16,8 @@ def value_fingerprint(value: Any, *, where: str) -> str:
     """SHA-256, as 64 hex digits, over everything that a value holds.
 
     Types count exactly, the order of a dict does, that of a set does not. Functions and classes of the
-    user count by their code, installed ones by their name. Nothing that a value holds is executed.
+    user, also as the classes of instances, count by their code, installed ones by their name. Nothing
+    that a value holds is called.
 
     Args:
         where: what the value is, for the error, e.g. ``"parameter `lr` of step `trainer`"``.

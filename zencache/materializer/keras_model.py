@@ -49,8 +49,7 @@ class KerasMaterializer(BaseMaterializer):
             with zipfile.ZipFile(path) as archive:
                 custom = any(map(_is_custom, _objects(json.loads(archive.read(_CONFIG)))))
             loaded = _load(path, type(value)) if custom else value
-        same = type(loaded) is type(value) and len(loaded.weights) == len(value.weights)
-        if not same or not all(map(np.array_equal, loaded.get_weights(), value.get_weights())):
+        if loaded is not value and not _same(loaded, value):
             raise MaterializerError(
                 "A Keras model would not come back as it is.",
                 facts={"type": type_name(type(value)), "comes back as": type_name(type(loaded))},
@@ -91,6 +90,11 @@ def _load(path: Path, kind: type) -> Any:
     return model
 
 
+def _same(model: Any, other: Any) -> bool:
+    mine, theirs = model.get_weights(), other.get_weights()
+    return type(model) is type(other) and [w.tobytes() for w in mine] == [w.tobytes() for w in theirs]
+
+
 def _open_weights(archive: zipfile.ZipFile) -> Any:
     return h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r")
 
@@ -128,13 +132,14 @@ def _generated_names(config: Any) -> dict[str, str]:
     for serialized in _objects(config):
         inner = serialized.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
-        stem = _snake_case(str(serialized["class_name"]))
-        generated = rf"((?:forward_|backward_)?{re.escape(stem)})(?:_\d+)?"  # Bidirectional puts a prefix
-        match = re.fullmatch(generated, name) if isinstance(name, str) else None
-        if match and name not in names:
-            stem = match[1]
-            names[name] = f"{stem}/{counts[stem]}"  # no name of the user's: Keras forbids the slash
-            counts[stem] += 1
+        if not isinstance(name, str) or name in names:
+            continue
+        stem = re.escape(_snake_case(str(serialized["class_name"])))
+        generated = re.fullmatch(rf"((?:forward_|backward_)?{stem})(?:_\d+)?", name)  # Bidirectional's prefix
+        if generated:
+            prefix = generated[1]
+            names[name] = f"{prefix}/{counts[prefix]}"  # no name of the user's: Keras forbids the slash
+            counts[prefix] += 1
     return names
 
 

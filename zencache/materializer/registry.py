@@ -177,15 +177,17 @@ def _members(annotation: Any) -> Iterator[type]:
             yield from _members(member)
     elif hasattr(annotation, "__supertype__"):  # NewType
         yield from _members(annotation.__supertype__)
-    elif isinstance(annotation, typing_extensions.TypeAliasType):
+    elif hasattr(annotation, "__value__"):  # a type alias, of typing or of typing_extensions
         yield from _members(annotation.__value__)
     elif origin is not None:
         yield from _members(origin)
     elif typing_extensions.is_typeddict(annotation):
         yield dict
+    elif annotation is Any or not isinstance(annotation, type):
+        yield object
     elif annotation in _CONCRETE:
         yield _CONCRETE[annotation]
-    elif annotation is Any or not isinstance(annotation, type) or _is_interface(annotation):
+    elif _is_interface(annotation):
         yield object
     else:
         yield annotation
@@ -196,10 +198,10 @@ def _is_interface(python_type: type) -> bool:
 
 
 def _find_class(python_type: type) -> type[BaseMaterializer] | None:
-    for base in python_type.__mro__:
-        for leaf in _LEAVES.get(base.__module__.partition(".")[0], ()):
-            _import_leaf(leaf)
     for base in python_type.__mro__[:-1]:
+        if base not in registered:
+            for leaf in _LEAVES.get(base.__module__.partition(".")[0], ()):
+                _import_leaf(leaf)
         materializer = registered.get(base)
         if materializer is not None and (base is python_type or not materializer.exact):
             return materializer

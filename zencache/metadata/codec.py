@@ -1,8 +1,9 @@
 """Entities to protobuf and back: the only place that knows how facts lie in MLMD's properties.
 
-MLMD keeps six digits of a double, 32 bits of an integer on some databases, and strings up to the first
-NUL; PostgreSQL refuses long strings. So whatever a typed property cannot hold exactly is kept as JSON in
-``zencache_parameters`` too, and text that is too long lies in the artifact store as a record.
+MLMD keeps six digits of a double and none behind the sixth decimal place, 32 bits of an integer on some
+databases, and strings up to the first NUL; PostgreSQL refuses long strings. So whatever a typed property
+cannot hold exactly is kept as JSON in ``zencache_parameters`` too, and text that is too long lies in the
+artifact store as a record.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def put_parameters(properties: Any, parameters: Mapping[str, Any], records: Reco
             properties[name].bool_value = value
         elif type(value) is int and -_INT32 <= value < _INT32:
             properties[name].int_value = value
-        elif type(value) is float and float(f"{value:.6g}") == value:
+        elif type(value) is float and float(f"{value:.6g}") == float(f"{value:.6f}") == value:
             properties[name].double_value = value
         elif type(value) is float and abs(value) < float("inf"):
             properties[name].double_value = value
