@@ -1,4 +1,4 @@
-"""Arrows point only downward: a module imports none that stands below it in this list, at its top or inside."""
+"""Arrows point only downward: a module imports none that stands below it in this list, not even late."""
 
 import ast
 from pathlib import Path

@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,13 @@ class Example:
         return text.partition("\n")[0]
 
     def run(self) -> int:
-        """Run its script with this Python, in the working directory; returns the exit code."""
-        return subprocess.run([sys.executable, str(self.folder / "run.py")]).returncode
+        """Run a copy of its script with this Python, in the working directory; returns the exit code.
+
+        A copy, because code inside an installed package is nobody's to edit, and so is not followed.
+        """
+        with tempfile.TemporaryDirectory(prefix="zencache-") as folder:
+            copied = self._copy_to(Path(folder) / self.name)
+            return subprocess.run([sys.executable, str(copied / "run.py")]).returncode
 
     def pull(self, name: str) -> Path:
         """Copy it into ``zencache_examples/<name>`` of the working directory.
@@ -45,8 +51,10 @@ class Example:
                 facts={"folder": target.absolute()},
                 hint=f"Remove it first: rm -r {target}",
             )
-        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".zencache"))
-        return target
+        return self._copy_to(target)
+
+    def _copy_to(self, target: Path) -> Path:
+        return Path(shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".zencache")))
 
 
 def examples() -> dict[str, Example]:

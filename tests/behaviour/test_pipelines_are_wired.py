@@ -2,6 +2,7 @@
 
 import ast
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,16 @@ pytestmark = pytest.mark.usefixtures("project")
 class TrainerConfig(BaseStepConfig):
     epochs: int = 1
     rate: float = 0.5
+
+
+@dataclass
+class Scaler:
+    """Data that can be called, as the models of most frameworks can."""
+
+    factor: float
+
+    def __call__(self, x: float) -> float:
+        return x * self.factor
 
 
 @step
@@ -319,6 +330,24 @@ class TestValues:
             summer()
 
         assert adding(total(weights=weights)).run().steps["summer"].output.read() == 11.0
+
+    @pytest.mark.xfail(
+        strict=True,
+        reason="whatever can be called is taken for a parameter: a Keras model, as well as this scaler",
+    )
+    def test_a_model_that_can_be_called_becomes_an_artifact(self):
+        @step
+        def apply(scaler: Scaler) -> float:
+            return scaler(2.0)
+
+        @pipeline
+        def scaling():
+            apply(Scaler(factor=3.0))
+
+        view = scaling().run().steps["apply"]
+        assert view.output.read() == 6.0
+        assert view.parameters == {}
+        assert view.inputs["scaler"].read() == Scaler(factor=3.0)
 
 
 class TestNames:

@@ -78,9 +78,9 @@ def _pandas(value: Any, pandas: Any) -> Parts | None:
 
 def _column(column: Any) -> Parts:
     """One column: as numpy has it, else item by item, since extension arrays keep rubbish under masks."""
-    numpy = sys.modules["numpy"]
+    numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
     dtype = column.dtype
-    if isinstance(dtype, numpy.dtype):
+    if isinstance(column, pandas.arrays.NumpyExtensionArray) or isinstance(dtype, numpy.dtype):
         return (numpy.asarray(column),)
     if hasattr(column, "categories"):
         return str(dtype), column.ordered, column.categories, numpy.asarray(column.codes)
