@@ -34,6 +34,8 @@ LAYERS = [
     ["wiring"],
     ["step_function"],
     ["scheduler"],
+    ["options"],
+    ["given"],
     ["recovery"],
     ["execution"],
     # L5

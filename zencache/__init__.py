@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         UnfingerprintableError,
         ZencacheError,
     )
+    from zencache.fingerprint import ExternalFile
     from zencache.materializer import ArtifactType, BaseMaterializer, PickleMaterializer
     from zencache.pipeline_function import Pipeline, pipeline
+    from zencache.policy import CachePolicy
     from zencache.repository import Repository
     from zencache.step_function import Step, step
     from zencache.view import Run
@@ -51,8 +53,10 @@ _HOMES = {
         "UnfingerprintableError",
         "ZencacheError",
     ),
+    "fingerprint": ("ExternalFile",),
     "materializer": ("ArtifactType", "BaseMaterializer", "PickleMaterializer"),
     "pipeline_function": ("Pipeline", "pipeline"),
+    "policy": ("CachePolicy",),
     "repository": ("Repository",),
     "step_function": ("Step", "step"),
     "view": ("Run",),
@@ -75,11 +79,13 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "StepFailed",
     "UnfingerprintableError",
     "ZencacheError",
+    "ExternalFile",
     "ArtifactType",
     "BaseMaterializer",
     "PickleMaterializer",
     "Pipeline",
     "pipeline",
+    "CachePolicy",
     "Repository",
     "Step",
     "step",

@@ -12,6 +12,7 @@ from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
+from zencache.fingerprint import ExternalFile
 from zencache.materializer import find, require_type
 
 # Types whose values are parameters: part of the key by value and recorded as text. Every other value
@@ -85,7 +86,7 @@ def complete(
 
 def is_parameter(annotation: Any, value: Any) -> bool:
     """Whether a value given for an argument is a parameter, or data that becomes an artifact."""
-    if isinstance(value, Path):
+    if isinstance(value, Path | ExternalFile):
         return False
     if isinstance(value, _PARAMETER_TYPES) or callable(value):
         return True
@@ -99,13 +100,18 @@ def is_parameter(annotation: Any, value: Any) -> bool:
 def check_parameter(declaration: Declaration, name: str, argument: str, value: Any) -> None:
     """Raise unless a value fits the annotation of its argument."""
     annotation = declaration.arguments.get(argument, Any)
-    if not fits(value, annotation):
+    if isinstance(value, ExternalFile):
+        is_fit = annotation in (Any, str, Path, list) or typing.get_args(annotation) in ((str,), (Path,))
+        expected = "str, Path, list, list[str] or list[Path]"
+    else:
+        is_fit, expected = fits(value, annotation), type_text(annotation)
+    if not is_fit:
         raise DeclarationError(
             "A value does not fit the annotation of its parameter.",
             facts={
                 "step": name,
                 "parameter": argument,
-                "expected": type_text(annotation),
+                "expected": expected,
                 "found": f"{type(value).__name__} {value!r:.80}",
             },
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 from zencache.artifact_store import ArtifactStore
 from zencache.entity import Artifact, CacheEntry, Decision, Outcome
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactUnusable
 from zencache.metadata import MetadataStore
-from zencache.policy import Level, Reason, Switch
+from zencache.policy import Level, Reason
 
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ArtifactMissing, Reason.ARTIFACT_MISSING),
@@ -33,23 +35,25 @@ class Cache:
         """
         self._ahead.update(self._metadata.read.entries(sorted(set(cache_keys) - {""})))
 
-    def lookup(self, cache_key: str, switch: Switch, *, has_outputs: bool = True) -> Decision:
-        """Whether a step with this key can be skipped: its newest entry whose artifacts are all there."""
-        if not switch.enabled:
-            runs_for_effect = not has_outputs and switch.level in (Level.DEFAULT, Level.STEP)
-            reason = Reason.NO_OUTPUT if runs_for_effect else Reason.CACHE_OFF
-            return Decision(Outcome.MISS, reason, switch.level)
+    def lookup(self, cache_key: str, level: Level, expires_in: timedelta | None = None) -> Decision:
+        """Whether a step with this key can be skipped: its newest entry whose artifacts are all there.
+
+        Args:
+            cache_key: the key of the step in this run.
+            level: who turned the cache on; the decision carries it.
+            expires_in: age from which on an entry is not used.
+        """
         entry = self._ahead.get(cache_key) or self._metadata.read.entries([cache_key]).get(cache_key)
         if entry is None:
-            return Decision(Outcome.MISS, Reason.NO_ENTRY, switch.level)
-        problem = self._problem(entry)
+            return Decision(Outcome.MISS, Reason.NO_ENTRY, level)
+        problem = self._problem(entry, expires_in)
         if problem is None:
-            return Decision(Outcome.HIT, Reason.SAME_KEY, switch.level, entry)
+            return Decision(Outcome.HIT, Reason.SAME_KEY, level, entry)
         self._ahead.pop(cache_key, None)
         for older in self._metadata.read.all_entries(cache_key):
-            if older.execution_id != entry.execution_id and self._problem(older) is None:
-                return Decision(Outcome.HIT, Reason.SAME_KEY, switch.level, older)
-        return Decision(Outcome.MISS, problem[0], switch.level, detail=problem[1])
+            if older.execution_id != entry.execution_id and self._problem(older, expires_in) is None:
+                return Decision(Outcome.HIT, Reason.SAME_KEY, level, older)
+        return Decision(Outcome.MISS, problem[0], level, detail=problem[1])
 
     def record(self, entry: CacheEntry) -> None:
         """Remember an entry that this run has made, for its further nodes with the same key."""
@@ -71,8 +75,11 @@ class Cache:
         if artifact.id:
             self._metadata.mark_artifact(artifact, "DELETED")
 
-    def _problem(self, entry: CacheEntry) -> tuple[Reason, str] | None:
+    def _problem(self, entry: CacheEntry, expires_in: timedelta | None) -> tuple[Reason, str] | None:
         """Why an entry cannot be used, or None. Nothing but sizes is read here."""
+        age = timedelta(seconds=time.time() - entry.finished)
+        if expires_in is not None and age >= expires_in:
+            return Reason.EXPIRED, f"it is {age} old, and holds for {expires_in}"
         for name, artifact in entry.outputs.items():
             if artifact.id in self._refused:
                 return self._refused[artifact.id], f"output `{name}` could not be used in this run"

@@ -6,14 +6,15 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from zencache.exceptions import DeclarationError
+from zencache.exceptions import DeclarationError, nearest
 from zencache.materializer import BaseMaterializer
+from zencache.policy import CachePolicy
 
 SINGLE_OUTPUT = "output"
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -70,6 +71,7 @@ class Declaration:
     config: tuple[str, type[BaseModel]] | None = None
     enable_cache: bool | None = None
     cache_version: str | None = None
+    cache_policy: CachePolicy | None = None
     materializers: Mapping[str, BaseMaterializer] = field(default_factory=dict)
 
     @property
@@ -86,6 +88,7 @@ def declare(
     name: str | None,
     enable_cache: bool | None,
     cache_version: str | None,
+    cache_policy: CachePolicy | None,
     materializers: Any,
     scope: Mapping[str, Any],
 ) -> Declaration:
@@ -109,7 +112,9 @@ def declare(
         config=config,
         enable_cache=_check_switch(enable_cache, step_name),
         cache_version=None if cache_version is None else str(cache_version),
+        cache_policy=check_policy(cache_policy),
     )
+    _check_ignored(declaration)
     return replace(declaration, materializers=_materializers(materializers, declaration))
 
 
@@ -147,6 +152,29 @@ def _check_switch(enable_cache: Any, name: str) -> bool | None:
             "`enable_cache` is True, False or None.", facts={"step": name, "found": repr(enable_cache)}
         )
     return enable_cache
+
+
+def check_policy(policy: Any) -> CachePolicy | None:
+    if policy is not None and not isinstance(policy, CachePolicy):
+        raise DeclarationError("`cache_policy` takes a CachePolicy.", facts={"found": repr(policy)})
+    return policy
+
+
+def check_options(decorator: str, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise for the first option that a decorator does not have, offering the nearest name."""
+    for name in unknown:
+        raise DeclarationError(f"`@{decorator}` has no option `{name}`.", hint=nearest(name, known))
+
+
+def _check_ignored(declaration: Declaration) -> None:
+    known = [*declaration.arguments, *declaration.config_fields]
+    for name in declaration.cache_policy.ignored_inputs if declaration.cache_policy else ():
+        if name not in known:
+            raise DeclarationError(
+                f"`ignored_inputs` names no input or parameter of the step: `{name}`.",
+                facts={"step": declaration.name},
+                hint=nearest(name, known),
+            )
 
 
 def _hints(function: Callable[..., Any], name: str, scope: Mapping[str, Any]) -> dict[str, Any]:

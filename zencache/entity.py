@@ -43,6 +43,11 @@ class Artifact:
     def size(self) -> int:
         return self.object.size
 
+    @property
+    def is_external(self) -> bool:
+        """Whether its bytes lie outside of the artifact store, where nobody but their owner keeps them."""
+        return not self.materializer
+
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
@@ -52,12 +57,14 @@ class CacheEntry:
         cache_key: 64 hex digits.
         execution_id: the execution that made the outputs.
         duration: seconds its step took.
+        finished: when it was completed, in seconds since the epoch.
         outputs: output name -> artifact.
     """
 
     cache_key: str
     execution_id: int
     duration: float
+    finished: float
     outputs: Mapping[str, Artifact]
 
 

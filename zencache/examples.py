@@ -54,7 +54,8 @@ class Example:
         return self._copy_to(target)
 
     def _copy_to(self, target: Path) -> Path:
-        return Path(shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".zencache")))
+        own_only = shutil.ignore_patterns("__pycache__", ".zencache")
+        return Path(shutil.copytree(self.folder, target, ignore=own_only))
 
 
 def examples() -> dict[str, Example]:

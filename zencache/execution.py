@@ -6,20 +6,22 @@ import copy
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from zencache import artifact_value, events, recovery
 from zencache.artifact_store import ArtifactStore
 from zencache.cache import Cache
-from zencache.entity import Artifact, CacheEntry, Decision, Execution, PipelineRun, Status
-from zencache.exceptions import ArtifactUnusable, MaterializerError
+from zencache.entity import Artifact, CacheEntry, Execution, PipelineRun, Status
+from zencache.exceptions import ArtifactUnusable, MaterializerError, ZencacheError
+from zencache.fingerprint import FileFingerprints
+from zencache.given import GivenValues
 from zencache.key import CacheKey, KeyMaker
 from zencache.materializer import BaseMaterializer, require_value
-from zencache.metadata import MetadataStore, RunWriter, value_id
+from zencache.metadata import MetadataStore, RunWriter
+from zencache.options import CacheOptions
 from zencache.output import execution_base, split_outputs
-from zencache.policy import cache_switch
 from zencache.wiring import Node
 
 
@@ -35,14 +37,6 @@ class _InputUnusable(Exception):
         self.producer, self.output, self.artifact, self.error = producer, output, artifact, error
 
 
-@dataclass(frozen=True, slots=True)
-class CacheOptions:
-    """What the run and the pipeline say about caching."""
-
-    run: bool | None
-    pipeline: bool | None
-
-
 class RunExecution:
     """Executes the nodes of one run, in whatever order it is given them."""
 
@@ -56,6 +50,7 @@ class RunExecution:
         cache: Cache,
         options: CacheOptions,
         facts: Mapping[str, str],
+        files: FileFingerprints,
     ):
         self._nodes = {node.name: node for node in nodes}
         self._metadata = metadata
@@ -65,9 +60,9 @@ class RunExecution:
         self._options = options
         self._facts = facts
         self._run = writer.run.name
-        self._keys = KeyMaker()
-        self._keys.prepare(node.step for node in nodes)
-        self._values: dict[tuple[str, str], Artifact] = {}
+        self._given = GivenValues(metadata, artifacts, files, writer)
+        self._keys = KeyMaker(files)
+        self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
         self._unrecorded: list[Execution] = []
         self.executions: dict[str, Execution] = {}
 
@@ -90,8 +85,8 @@ class RunExecution:
 
     def _decide_and_run(self, node: Node, started: float) -> None:
         inputs = self._inputs(node)
-        key = self._keys.key(node.step, node.parameters, inputs)
-        decision = self._decide(node, key)
+        key = self._key(node, inputs)
+        decision = self._options.decide(self._cache, node, key.hex)
         execution = Execution(
             id=0,
             step=node.step.name,
@@ -114,15 +109,13 @@ class RunExecution:
         cached = execution.status is Status.CACHED
         events.emit(events.DidFinish(self._run, node.name, execution.duration, cached))
 
-    def _decide(self, node: Node, key: CacheKey) -> Decision:
-        has_outputs = bool(node.step.outputs)
-        switch = cache_switch(
-            run=self._options.run,
-            pipeline=self._options.pipeline,
-            step=node.step.enable_cache,
-            has_outputs=has_outputs,
-        )
-        return self._cache.lookup(key.hex, switch, has_outputs=has_outputs)
+    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> CacheKey:
+        """The node's cache key; a policy that cannot be followed fails the step, before its body."""
+        try:
+            return self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
+        except ZencacheError as error:
+            events.emit(events.DidFail(self._run, node.name, error))
+            raise StepError(node.name) from error
 
     def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
         """Use what an earlier execution made. Recorded later, together with the run's other hits."""
@@ -159,7 +152,8 @@ class RunExecution:
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
         bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
         execution = self._writer.complete(execution, outputs, bases, base)
-        self._cache.record(CacheEntry(key.hex, execution.id, execution.duration, execution.outputs))
+        made = CacheEntry(key.hex, execution.id, execution.duration, time.time(), execution.outputs)
+        self._cache.record(made)
         return execution
 
     def _end(self, execution: Execution, error: BaseException, base: str, duration: float) -> None:
@@ -197,25 +191,7 @@ class RunExecution:
             argument: self.executions[source].outputs[output]
             for argument, (source, output) in node.inputs.items()
         }
-        given = {argument: self._value_artifact(node, argument) for argument in node.values}
-        return made | given
-
-    def _value_artifact(self, node: Node, argument: str) -> Artifact:
-        """The artifact of a value that the pipeline's author gave: one for equal content, ever."""
-        known = self._values.get((node.name, argument))
-        if known is not None:
-            return known
-        value = node.values[argument]
-        materializer = require_value(value, step=node.name, input=argument)()
-        artifact, artifact_type = artifact_value.save(self._artifacts, value, materializer)
-        external_id = value_id(artifact.digest, artifact.materializer, artifact.python_type)
-        recorded = self._metadata.read.value_artifacts([external_id]).get(external_id)
-        if recorded is None:
-            recorded = self._writer.value(artifact, artifact_type.base, external_id)
-        elif recorded.state != "LIVE":
-            self._metadata.mark_artifact(recorded, "LIVE")  # its bytes were gone, and are here again
-        self._values[node.name, argument] = replace(artifact, id=recorded.id)
-        return self._values[node.name, argument]
+        return made | self._given.artifacts(node)
 
     def _arguments(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
         """What the function is called with: its own copy of each input, and its parameters."""
@@ -231,6 +207,8 @@ class RunExecution:
         materializer: BaseMaterializer | None = None
         candidates = [node.step.arguments.get(argument)]
         source, output = node.inputs.get(argument, (None, ""))
+        if artifact.is_external:
+            return self._given.paths(node, argument)
         if source is None:
             candidates.append(type(node.values[argument]))
         else:

@@ -16,7 +16,9 @@ from zencache.declaration import check_name
 from zencache.entity import PipelineRun, Status
 from zencache.environment import environment_facts
 from zencache.exceptions import DeclarationError, StepFailed, ZencacheError
-from zencache.execution import CacheOptions, RunExecution, StepError
+from zencache.execution import RunExecution, StepError
+from zencache.fingerprint import FileFingerprints
+from zencache.options import CacheOptions
 from zencache.repository import Repository
 from zencache.view import Run
 from zencache.wiring import Node
@@ -46,7 +48,11 @@ def invoke(
         status=Status.RUNNING,
         started=datetime.now(timezone.utc),
         definition=definition,
-        options={"enable_cache": options.run, "pipeline_enable_cache": options.pipeline},
+        options={
+            "enable_cache": options.run,
+            "pipeline_enable_cache": options.pipeline,
+            "refresh": sorted(options.refresh),
+        },
         facts=environment_facts(repository.root),
     )
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
@@ -61,9 +67,10 @@ def invoke(
         cache=cache,
         options=options,
         facts=run.facts,
+        files=repository.files,
     )
     cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
-    ending = _Ending(run, execution, len(nodes), started)
+    ending = _Ending(run, execution, repository.files, len(nodes), started)
     try:
         failures = scheduler.run(
             {node.name: node.upstream for node in nodes},
@@ -85,8 +92,11 @@ def invoke(
 class _Ending:
     """How a run's end is recorded, whichever end it takes."""
 
-    def __init__(self, run: PipelineRun, execution: RunExecution, steps: int, started: float):
+    def __init__(
+        self, run: PipelineRun, execution: RunExecution, files: FileFingerprints, steps: int, started: float
+    ):
         self._run = run
+        self._files = files
         self._execution = execution
         self._steps = steps
         self._started = started
@@ -100,6 +110,7 @@ class _Ending:
             self._run, status=status, ended=datetime.now(timezone.utc), duration=duration, saved=saved
         )
         self._execution.finish(ended)
+        self._files.save()
         events.emit(
             events.DidRun(
                 self._run.name,

@@ -1,33 +1,27 @@
 """Labelled fingerprints of everything that can change a step's result, and the cache key over them.
 
-The key is SHA-256 over the parts, sorted by identity. A part's label is for people; its identity is
-what enters the hash, and holds no module name, path or time, so that a key is the same wherever the
-same code runs on the same content.
+The key is SHA-256 over rows of identity and fingerprint, sorted. Labels are for people; an identity holds
+no module name, path or time, so that a key is the same wherever the same code runs on the same content.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.digest import fingerprint
 from zencache.entity import Artifact
-from zencache.fingerprint import code_of, is_user_code, value_fingerprint
+from zencache.exceptions import ConfigurationError, ZencacheError
+from zencache.fingerprint import FileFingerprints, code_of, is_user_code, value_fingerprint
 from zencache.materializer import BaseMaterializer, by_name, find, name_of
+from zencache.policy import CachePolicy
 
 KEY_SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One labelled ingredient of a cache key."""
-
-    label: str
-    identity: str
-    fingerprint: str
+_SHOWN = 16  # hex digits of a part's fingerprint that are kept with an execution, to be compared later
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,59 +32,121 @@ class CacheKey:
     parts: Mapping[str, str]
 
 
+@dataclass(slots=True)
+class _Parts:
+    """Parts of a key while they are collected: rows for the hash, labels for people."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, label: str, fingerprint: str) -> None:
+        """A part whose label is the same everywhere, so that it can be the identity too."""
+        self.rows.append((label, fingerprint))
+        self.show(label, fingerprint)
+
+    def show(self, label: str, fingerprint: str) -> None:
+        free, count = label, 2
+        while free in self.labels:
+            free, count = f"{label} ({count})", count + 1
+        self.labels[free] = fingerprint[:_SHOWN]
+
+    def copy(self) -> _Parts:
+        return _Parts(list(self.rows), dict(self.labels))
+
+    def key(self) -> CacheKey:
+        return CacheKey(fingerprint(sorted(self.rows)), self.labels)
+
+
 class KeyMaker:
     """Cache keys for the steps of one run. What code says is read once a run, when it starts."""
 
-    def __init__(self) -> None:
-        self._of_step: dict[Declaration, tuple[Part, ...]] = {}
+    def __init__(self, files: FileFingerprints | None = None) -> None:
+        self._files = files or FileFingerprints()
+        self._of_step: dict[tuple[Declaration, CachePolicy], _Parts] = {}
         self._of_type: dict[Any, str] = {}
         self._of_materializer: dict[type[BaseMaterializer], str] = {}
         self.untracked: dict[str, tuple[str, ...]] = {}
 
-    def prepare(self, steps: Iterable[Declaration]) -> None:
-        """Read the code of all steps now, so that nothing a step does while it runs changes another's key."""
-        for step in steps:
-            self._step_parts(step)
+    def prepare(self, uses: Iterable[tuple[Declaration, CachePolicy]]) -> None:
+        """Read the code of all steps now, so that nothing a step does while it runs changes another's key.
+
+        Raises:
+            UnfingerprintableError: code uses a value that has no faithful fingerprint.
+        """
+        for step, policy in uses:
+            self._step_parts(step, policy)
 
     def key(
-        self, step: Declaration, parameters: Mapping[str, Any], inputs: Mapping[str, Artifact]
+        self,
+        step: Declaration,
+        parameters: Mapping[str, Any],
+        inputs: Mapping[str, Artifact],
+        policy: CachePolicy = CachePolicy(),  # noqa: B008 - frozen
     ) -> CacheKey:
         """The cache key of one use of a step.
 
         Raises:
             UnfingerprintableError: code or a parameter holds a value that has no faithful fingerprint.
+            NotFoundError, ConfigurationError: a file or a package that the policy names is not there.
+            ZencacheError: the ``cache_func`` of the policy raised.
         """
-        parts = list(self._step_parts(step))
-        for name, value in parameters.items():
-            label = f"parameter {name}"
-            where = f"parameter `{name}` of step `{step.name}`"
-            parts.append(Part(label, label, value_fingerprint(value, where=where)))
+        parts = self._step_parts(step, policy).copy()
+        ignored = policy.ignored_inputs
+        if policy.include_parameters:
+            for name, value in parameters.items():
+                if name not in ignored:
+                    where = f"parameter `{name}` of step `{step.name}`"
+                    parts.add(f"parameter {name}", value_fingerprint(value, where=where))
         for name, artifact in inputs.items():
-            label = f"input {name}"
-            parts.append(Part(label, label, self._input_fingerprint(step, name, artifact)))
-        return _combine(parts)
+            if name not in ignored:
+                parts.add(f"input {name}", self._input_fingerprint(step, name, artifact))
+        self._add_outside(parts, step, policy)
+        return parts.key()
 
-    def _step_parts(self, step: Declaration) -> tuple[Part, ...]:
-        """The parts that do not depend on what the step is given."""
-        parts = self._of_step.get(step)
+    def _step_parts(self, step: Declaration, policy: CachePolicy) -> _Parts:
+        """The parts that depend neither on what the step is given nor on anything outside of it."""
+        parts = self._of_step.get((step, policy))
         if parts is None:
-            parts = self._of_step[step] = (
-                Part("key schema", "key schema", str(KEY_SCHEMA)),
-                Part("step", "step", fingerprint(step.name)),
-                Part("cache_version", "cache_version", fingerprint(step.cache_version)),
-                *self._code_parts(step),
-                *(self._output_part(step, name) for name in step.outputs),
-            )
+            parts = self._of_step[step, policy] = _Parts()
+            parts.add("key schema", str(KEY_SCHEMA))
+            parts.add("step", fingerprint(step.name))
+            parts.add("cache_version", fingerprint(step.cache_version))
+            if policy.include_code:
+                self._add_code(parts, step, policy)
+            for name in step.outputs:
+                parts.add(f"output {name}", self._output_fingerprint(step, name))
         return parts
 
-    def _code_parts(self, step: Declaration) -> Iterable[Part]:
-        code = code_of(step.function, extra=[step.config[1]] if step.config else [])
+    def _add_code(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
+        """One row for all code; a unit is shown by what it says, not by its place among the others."""
+        config = [step.config[1]] if step.config else []
+        code = code_of(step.function, extra=[*config, *policy.source_dependencies])
         self.untracked[step.name] = code.untracked
-        return (
-            Part(f"code: {unit.label}", f"code: {unit.identity}", unit.fingerprint) for unit in code.units
-        )
+        parts.rows.append(("code", fingerprint([(unit.identity, unit.fingerprint) for unit in code.units])))
+        for unit in code.units:
+            parts.show(f"code: {unit.label}", unit.content)
 
-    def _output_part(self, step: Declaration, name: str) -> Part:
+    def _add_outside(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
+        """What lies outside of code, parameters and inputs, and is asked anew for each look-up."""
+        for url in policy.file_dependencies:
+            for file in self._files.find(url):
+                parts.add(f"file {url}" + (f": {file.name}" if file.name else ""), fingerprint(file.content))
+        for package in policy.package_dependencies:
+            parts.add(f"package {package}", fingerprint(_version(package, step.name)))
+        if policy.cache_func is not None:
+            try:
+                value = policy.cache_func()
+            except Exception as error:
+                raise ZencacheError(
+                    f"The cache_func of a step raised {type(error).__name__}: {error}.",
+                    facts={"step": step.name},
+                    hint="It is called without arguments before each look-up.",
+                ) from error
+            parts.add(
+                "cache_func", value_fingerprint(value, where=f"what cache_func of step `{step.name}` gave")
+            )
+
+    def _output_fingerprint(self, step: Declaration, name: str) -> str:
         annotation = step.outputs[name]
         override = step.materializers.get(name)
         materializer = type(override) if override is not None else find(annotation)
@@ -98,11 +154,12 @@ class KeyMaker:
         state = (
             value_fingerprint(vars(override), where=f"materializer of output `{name}`") if override else ""
         )
-        facts = (self._type_fingerprint(annotation), written_by, state)
-        return Part(f"output {name}", f"output {name}", fingerprint((name, facts)))
+        return fingerprint((name, self._type_fingerprint(annotation), written_by, state))
 
     def _input_fingerprint(self, step: Declaration, name: str, artifact: Artifact) -> str:
         declared = self._type_fingerprint(step.arguments.get(name, Any))
+        if artifact.is_external:
+            return fingerprint((declared, "external", artifact.digest))
         loader = self._materializer_fingerprint(by_name(artifact.materializer))
         qualname = artifact.python_type.partition(":")[2]
         return fingerprint((declared, loader, qualname, artifact.digest))
@@ -121,36 +178,31 @@ class KeyMaker:
         """A declared type: by its code if it is the user's, else by its name."""
         try:
             known = self._of_type.get(annotation)
-        except TypeError:  # an annotation such as Annotated[int, []] cannot be a key
+        except TypeError:  # an annotation such as Annotated[int, []] cannot be the key of a dict
             return _type_text(annotation)
         if known is None:
             known = self._of_type[annotation] = _type_text(annotation)
         return known
 
 
-def check_fingerprints(uses: Iterable[tuple[Declaration, str, Mapping[str, Any]]]) -> None:
-    """Raise UnfingerprintableError unless ``(step, node, parameters)`` can all be fingerprinted."""
+def check_fingerprints(uses: Iterable[tuple[Declaration, CachePolicy, str, Mapping[str, Any]]]) -> None:
+    """Raise UnfingerprintableError unless ``(step, policy, node, parameters)`` can all be fingerprinted."""
     maker = KeyMaker()
-    for step, node, parameters in uses:
-        maker.prepare([step])
+    for step, policy, node, parameters in uses:
+        maker.prepare([(step, policy)])
         for name, value in parameters.items():
             value_fingerprint(value, where=f"parameter `{name}` of step `{node}`")
 
 
-def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The labels of the parts in which two cache keys differ, in a stable order."""
-    return [label for label in {**one, **other} if one.get(label) != other.get(label)]
-
-
-def _combine(parts: list[Part]) -> CacheKey:
-    rows = sorted((part.identity, part.fingerprint) for part in parts)
-    labelled: dict[str, str] = {}
-    for part in parts:
-        label, count = part.label, 2
-        while label in labelled:
-            label, count = f"{part.label} ({count})", count + 1
-        labelled[label] = part.fingerprint[:16]
-    return CacheKey(fingerprint(rows), labelled)
+def _version(package: str, step: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ConfigurationError(
+            f"The package `{package}` is not installed.",
+            facts={"step": step},
+            hint="`package_dependencies` takes the names of distributions, as pip lists them.",
+        ) from error
 
 
 def _code_fingerprint(source: Any) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 from zencache import events, log, scheduler
 from zencache.binding import place
-from zencache.declaration import check_name
+from zencache.declaration import check_name, check_options, check_policy
 from zencache.exceptions import DeclarationError, nearest
-from zencache.execution import CacheOptions
 from zencache.invocation import invoke
 from zencache.key import check_fingerprints
+from zencache.options import CacheOptions, refreshed
+from zencache.policy import CachePolicy
 from zencache.progress import showing_progress
 from zencache.repository import Repository
 from zencache.step_function import Step
@@ -35,16 +37,19 @@ class Pipeline:
         nodes: Sequence[Node],
         *,
         enable_cache: bool | None = None,
+        cache_policy: CachePolicy | None = None,
         rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
     ):
         if not nodes:
             raise DeclarationError("The pipeline has no steps.", facts={"pipeline": name})
         self._name = check_name("pipeline", name)
         self._nodes = tuple(nodes)
-        self._enable_cache = enable_cache
+        self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
         self._rewire = rewire
         scheduler.check_order(self._graph())
-        check_fingerprints((node.step, node.name, node.parameters) for node in self._nodes)
+        check_fingerprints(
+            (n.step, self._options.policy_of(n.step), n.name, n.parameters) for n in self._nodes
+        )
 
     @property
     def name(self) -> str:
@@ -58,7 +63,10 @@ class Pipeline:
         """A pipeline of another name with the same steps."""
         rewire = self._rewire
         renamed = None if rewire is None else lambda steps: rewire(steps).copy(name)
-        return Pipeline(name, self._nodes, enable_cache=self._enable_cache, rewire=renamed)
+        options = self._options
+        return Pipeline(
+            name, self._nodes, enable_cache=options.pipeline, cache_policy=options.policy, rewire=renamed
+        )
 
     def replace(self, **steps: Step) -> Pipeline:
         """A pipeline with other steps in some of its slots.
@@ -93,6 +101,7 @@ class Pipeline:
         *,
         run_name: str | None = None,
         enable_cache: bool | None = None,
+        refresh: bool | str | Iterable[str] | None = None,
         repository: Repository | None = None,
     ) -> Run:
         """Run the pipeline: each step is taken from the cache, or executed and recorded.
@@ -100,18 +109,17 @@ class Pipeline:
         Args:
             run_name: name of the run; made from the pipeline's name and the time unless given.
             enable_cache: decides for every step whether its result may come from the cache.
+            refresh: steps that run anew, and are recorded: ``True`` for all, or names of steps or slots;
+                ``"trainer+"`` also means all below.
             repository: the stores to use; those of the project unless given.
 
         Raises:
             StepFailed: a step raised. Steps that do not depend on it have finished, and the next run
                 reuses everything that did.
-            DeclarationError: ``run_name`` is taken.
+            DeclarationError: ``run_name`` is taken, or ``refresh`` names no step.
             MetadataStoreError, ArtifactStoreError: a store cannot be used.
         """
-        if enable_cache is not None and not isinstance(enable_cache, bool):
-            raise DeclarationError(
-                "`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)}
-            )
+        options = self._run_options(enable_cache, refresh)
         log.configure()
         with showing_progress(), events.listening(log.log_event):
             return invoke(
@@ -119,7 +127,7 @@ class Pipeline:
                 self._nodes,
                 self.definition(),
                 repository=repository or Repository(),
-                options=CacheOptions(enable_cache, self._enable_cache),
+                options=options,
                 run_name=run_name,
             )
 
@@ -140,6 +148,12 @@ class Pipeline:
             ]
         }
 
+    def _run_options(
+        self, enable_cache: bool | None, refresh: bool | str | Iterable[str] | None
+    ) -> CacheOptions:
+        _check_switch(enable_cache)
+        return replace(self._options, run=enable_cache, refresh=refreshed(self._nodes, refresh))
+
     def _graph(self) -> dict[str, list[str]]:
         return {node.name: node.upstream for node in self._nodes}
 
@@ -153,11 +167,12 @@ class PipelineFunction:
     It never runs anything: that is :meth:`Pipeline.run`.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, enable_cache: bool | None):
+    def __init__(self, function: Callable[..., Any], name: str, enable_cache: bool | None, policy: Any):
         functools.update_wrapper(self, function)
         self.name = check_name("pipeline", name)
         self.entrypoint = function
         self.enable_cache = enable_cache
+        self.cache_policy = check_policy(policy)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Pipeline:
         try:
@@ -184,7 +199,9 @@ class PipelineFunction:
             changed = inspect.BoundArguments(bound.signature, {**bound.arguments, **steps})
             return self._bind(changed)
 
-        return Pipeline(self.name, nodes, enable_cache=self.enable_cache, rewire=rewire)
+        return Pipeline(
+            self.name, nodes, enable_cache=self.enable_cache, cache_policy=self.cache_policy, rewire=rewire
+        )
 
     def _hint(self, kwargs: Mapping[str, Any]) -> str | None:
         known = list(inspect.signature(self.entrypoint).parameters)
@@ -201,7 +218,7 @@ def pipeline(function: Callable[..., Any], /) -> PipelineFunction: ...
 
 @overload
 def pipeline(
-    *, name: str | None = None, enable_cache: bool | None = None
+    *, name: str | None = None, enable_cache: bool | None = None, cache_policy: CachePolicy | None = None
 ) -> Callable[[Callable[..., Any]], PipelineFunction]: ...
 
 
@@ -211,12 +228,15 @@ def pipeline(
     *,
     name: str | None = None,
     enable_cache: bool | None = None,
+    cache_policy: CachePolicy | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function whose body calls steps a pipeline. Works bare and with options.
 
     Args:
         name: name of the pipeline; that of the function unless given.
         enable_cache: ``False`` turns caching off for every step; ``True`` is the default of its steps.
+        cache_policy: the policy of its steps that have none of their own.
 
     Raises:
         DeclarationError: an option is wrong.
@@ -230,12 +250,19 @@ def pipeline(
 
         mnist(epochs=2).run()
     """
-    if enable_cache is not None and not isinstance(enable_cache, bool):
-        raise DeclarationError("`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)})
+    check_options("pipeline", unknown, ("name", "enable_cache", "cache_policy"))
+    _check_switch(enable_cache)
 
     def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
         if not inspect.isfunction(decorated):
             raise DeclarationError("`@pipeline` decorates a function.", facts={"found": repr(decorated)})
-        return PipelineFunction(decorated, name if name is not None else decorated.__name__, enable_cache)
+        return PipelineFunction(
+            decorated, name if name is not None else decorated.__name__, enable_cache, cache_policy
+        )
 
     return decorate(function) if function is not None else decorate
+
+
+def _check_switch(enable_cache: Any) -> None:
+    if enable_cache is not None and not isinstance(enable_cache, bool):
+        raise DeclarationError("`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)})

@@ -1,16 +1,116 @@
-"""Who decides whether the cache is used, and the reasons a decision can have."""
+"""What a cache key is made of, who decides whether the cache is used, and the reasons a decision can have."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
+from typing import Any
 
-from zencache.exceptions import ConfigurationError
+from zencache.exceptions import ConfigurationError, nearest
 
 ENVIRONMENT_VARIABLE = "ZENCACHE_ENABLE_CACHE"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachePolicy:
+    """What makes a step's cache key, beside what always does, and how long an entry holds.
+
+    Given to a step, or to a pipeline as the default of its steps.
+
+    Args:
+        ignored_inputs: names of inputs or parameters that do not count. They are recorded all the same.
+        file_dependencies: paths, globs and fsspec URLs whose content counts.
+        source_dependencies: functions, classes and modules whose code counts, though nothing refers to them.
+        package_dependencies: names of distributions whose installed version counts.
+        expires_in: age from which on an entry is not used: a timedelta, or a text such as ``"7d"``,
+            ``"12h"``, ``"30m"``.
+        cache_func: called without arguments before each look-up; what it returns counts.
+        include_code: whether the step's code counts.
+        include_parameters: whether its parameters count.
+        verify: share of hits, from 0.0 to 1.0, that are executed again and compared.
+
+    Raises:
+        ConfigurationError: there is no such option, or its value makes no sense.
+
+    >>> CachePolicy(expires_in="12h").expires_in
+    datetime.timedelta(seconds=43200)
+    """
+
+    ignored_inputs: tuple[str, ...] = ()
+    file_dependencies: tuple[str, ...] = ()
+    source_dependencies: tuple[Any, ...] = ()
+    package_dependencies: tuple[str, ...] = ()
+    expires_in: timedelta | str | None = None
+    cache_func: Callable[[], Any] | None = None
+    include_code: bool = True
+    include_parameters: bool = True
+    verify: float = 0.0
+
+    def __new__(cls, *args: Any, **options: Any) -> CachePolicy:
+        """Refuse an unknown option by its nearest name; ``__init__`` would only say that it is unexpected."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
+            if name not in known:
+                raise ConfigurationError(f"CachePolicy has no option `{name}`.", hint=nearest(name, known))
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name in ("ignored_inputs", "file_dependencies", "source_dependencies", "package_dependencies"):
+            object.__setattr__(self, name, _several(name, getattr(self, name)))
+        object.__setattr__(self, "expires_in", _duration(self.expires_in))
+        if self.cache_func is not None and not callable(self.cache_func):
+            raise _senseless("cache_func", self.cache_func, "a function without arguments")
+        for name in ("include_code", "include_parameters"):
+            if not isinstance(getattr(self, name), bool):
+                raise _senseless(name, getattr(self, name), "True or False")
+        if (
+            isinstance(self.verify, bool)
+            or not isinstance(self.verify, int | float)
+            or not 0 <= self.verify <= 1
+        ):
+            raise _senseless("verify", self.verify, "a share from 0.0 to 1.0")
+
+
+def _several(name: str, value: Any) -> tuple[Any, ...]:
+    """One, or several, as a tuple; all but source dependencies are texts or paths."""
+    if name == "source_dependencies":
+        return tuple(value) if isinstance(value, list | tuple | set) else (value,)
+    items = (value,) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(items, list | tuple | set | frozenset):
+        raise _senseless(name, value, "a text or several")
+    texts = tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in items)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise _senseless(name, value, "a text or several")
+    return tuple(sorted(set(texts)))
+
+
+def _duration(value: Any) -> timedelta | None:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", value)
+        if match is None:
+            raise _senseless("expires_in", value, 'a timedelta, or a text such as "7d", "12h" or "30m"')
+        value = timedelta(**{_UNITS[match[2]]: float(match[1])})
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        raise _senseless("expires_in", value, "a time longer than none")
+    return value
+
+
+def _senseless(name: str, value: Any, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"`CachePolicy({name}=...)` makes no sense so.", facts={"found": repr(value), "expected": expected}
+    )
 
 
 class Level(str, Enum):
@@ -28,6 +128,8 @@ class Reason(str, Enum):
 
     SAME_KEY = "same key"
     NO_ENTRY = "no entry has this key"
+    EXPIRED = "the entry has expired"
+    REFRESH = "a refresh was asked for"
     CACHE_OFF = "caching is off"
     NO_OUTPUT = "a step without outputs runs for its effect"
     ARTIFACT_MISSING = "an artifact is missing"
@@ -37,10 +139,11 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Whether look-ups are made for a step, and the level that said so."""
+    """Whether look-ups are made for a step, the level that said so, and why not."""
 
     enabled: bool
     level: Level
+    reason: Reason = Reason.CACHE_OFF
 
 
 def cache_switch(*, run: bool | None, pipeline: bool | None, step: bool | None, has_outputs: bool) -> Switch:
@@ -49,11 +152,13 @@ def cache_switch(*, run: bool | None, pipeline: bool | None, step: bool | None, 
     A step that declares no output exists for its effect: only its own ``enable_cache=True`` turns its
     cache on, and then the run or the pipeline can still turn it off.
 
-    >>> cache_switch(run=None, pipeline=False, step=True, has_outputs=True)
-    Switch(enabled=False, level=<Level.PIPELINE: 'pipeline'>)
+    >>> cache_switch(run=None, pipeline=False, step=True, has_outputs=True).level
+    <Level.PIPELINE: 'pipeline'>
     """
-    if not has_outputs and not step:
-        return Switch(False, Level.STEP if step is False else Level.DEFAULT)
+    if not has_outputs and step is None:
+        return Switch(False, Level.DEFAULT, Reason.NO_OUTPUT)
+    if not has_outputs and step is False:
+        return Switch(False, Level.STEP)
     if run is not None:
         return Switch(run, Level.RUN)
     if pipeline is False:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zencache.exceptions import NotFoundError, nearest
+from zencache.fingerprint import FileFingerprints
 from zencache.settings import FOLDER, find_settings, make_folder
 from zencache.stores import Stores, open_stores
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
@@ -43,6 +44,8 @@ class Repository:
         if settings.metadata.startswith(default) or settings.artifacts.startswith(default):
             make_folder(settings.root)
         self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
+        memory = settings.root / FOLDER / "files.json"
+        self.files = FileFingerprints(memory if memory.parent.is_dir() else None)
 
     @property
     def metadata_url(self) -> str:

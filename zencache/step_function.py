@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 from zencache.binding import check_parameter, place, unknown_argument
-from zencache.declaration import BaseStepConfig, Declaration, caller_scope, declare
+from zencache.declaration import BaseStepConfig, Declaration, caller_scope, check_options, declare
 from zencache.exceptions import DeclarationError
+from zencache.policy import CachePolicy
 from zencache.wiring import active_wiring
 
 
@@ -107,6 +108,7 @@ def step(
     name: str | None = None,
     enable_cache: bool | None = None,
     cache_version: str | None = None,
+    cache_policy: CachePolicy | None = None,
     materializers: Any = None,
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
@@ -118,7 +120,9 @@ def step(
     name: str | None = None,
     enable_cache: bool | None = None,
     cache_version: str | None = None,
+    cache_policy: CachePolicy | None = None,
     materializers: Any = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function a step. Works bare and with options.
 
@@ -126,6 +130,7 @@ def step(
         name: name of the step; that of the function unless given.
         enable_cache: whether its result may be taken from the cache; ``None`` leaves it to other levels.
         cache_version: any text; a new one makes the step run anew.
+        cache_policy: what makes its cache key, beside what always does, and how long an entry holds.
         materializers: how its outputs become files: a :class:`BaseMaterializer` class or instance, or a
             dict of them by output name.
 
@@ -138,6 +143,7 @@ def step(
         def normalizer(X: np.ndarray) -> np.ndarray:
             return X / 255
     """
+    check_options("step", unknown, ("name", "enable_cache", "cache_version", "cache_policy", "materializers"))
     scope = caller_scope(1)
 
     def decorate(decorated: Callable[..., Any]) -> Step:
@@ -149,6 +155,7 @@ def step(
                 name=name,
                 enable_cache=enable_cache,
                 cache_version=cache_version,
+                cache_policy=cache_policy,
                 materializers=materializers,
                 scope=scope,
             )

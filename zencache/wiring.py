@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from zencache.binding import bind, check_outputs, check_parameter, complete, is_parameter, place
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, nearest
+from zencache.fingerprint import ExternalFile
 from zencache.materializer import require_value
 
 _active: ContextVar[Wiring | None] = ContextVar("zencache_wiring", default=None)
@@ -139,7 +140,8 @@ class Wiring:
             ):
                 parameters[argument] = copy.deepcopy(value)
             else:
-                require_value(value, step=name, input=argument)
+                if not isinstance(value, ExternalFile):
+                    require_value(value, step=name, input=argument)
                 values[argument] = value
         check_outputs(declaration, name)
         parameters = complete(declaration, name, {**inputs, **values}, parameters)

@@ -43,6 +43,10 @@ def draw() -> str:
     return uuid.uuid4().hex
 
 
+def constant() -> str:
+    return "always the same"
+
+
 def effect() -> None:
     """Exists for its effect."""
 
@@ -200,6 +204,37 @@ def test_with_the_cache_off_a_step_is_recorded_and_later_look_ups_find_the_newes
 def test_the_first_result_of_all_is_recorded_with_the_cache_off():
     value = run_of(draw, run=False).steps["draw"].output.read()
     assert run_of(draw).steps["draw"].output.read() == value
+
+
+def test_with_the_cache_off_two_nodes_with_one_key_both_run():
+    drawing = step(draw)
+
+    @pipeline
+    def twice():
+        drawing()
+        drawing()
+
+    run = twice().run(enable_cache=False)
+    assert [view.status for view in run.steps.values()] == ["completed", "completed"]
+    assert run.steps["draw"].output.read() != run.steps["draw_2"].output.read()
+
+
+@pytest.mark.parametrize(("function", "below"), [(draw, "completed"), (constant, "cached")])
+def test_a_step_that_runs_anew_and_gives_the_same_lets_the_steps_below_it_hit(function, below):
+    source = step(enable_cache=False)(function)
+
+    @step
+    def measure(text: str) -> int:
+        return len(text)
+
+    @pipeline
+    def measuring():
+        measure(source())
+
+    measuring().run()
+    again = measuring().run()
+    assert again.steps[function.__name__].status == "completed"
+    assert again.steps["measure"].status == below
 
 
 @pytest.mark.parametrize("version", ["2", 2, ""])

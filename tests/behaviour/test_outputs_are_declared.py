@@ -523,6 +523,26 @@ def test_handles_are_taken_by_name():
     assert naming().run().steps["add"].output.read() == -2
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="a handle called like a method of tuple, or of Handles itself, is not reached by its name",
+)
+@pytest.mark.parametrize("name", ["count", "index", "node", "wiring"])
+def test_handles_are_taken_by_any_name(name):
+    def make():
+        return 5, 3
+
+    make.__annotations__["return"] = Output(**{name: int, "other": int})
+    declared = step(make)
+
+    @pipeline
+    def naming():
+        made = declared()
+        add(getattr(made, name), made.other)
+
+    assert naming().run().steps["add"].output.read() == 2
+
+
 def test_an_unknown_output_offers_the_nearest():
     @pipeline
     def mistyped():

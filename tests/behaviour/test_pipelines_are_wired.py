@@ -3,6 +3,7 @@
 import ast
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ import pytest
 from zencache import (
     BaseStepConfig,
     DeclarationError,
+    MaterializerError,
     Output,
     Pipeline,
     Repository,
     Run,
+    StepFailed,
     UnfingerprintableError,
     pipeline,
     step,
@@ -157,6 +160,14 @@ class TestSlotStyle:
     def test_slots_are_given_by_position_as_well(self):
         bound = mnist_pipeline(importer_mnist(), normalizer(), tf_trainer(), tf_evaluator())
         assert bound.run().steps["trainer"].parameters == {"epochs": 1, "rate": 0.5}
+
+    def test_slots_have_defaults(self):
+        @pipeline
+        def single(trainer=one):
+            trainer()
+
+        assert single().run().steps["trainer"].name == "one"
+        assert single().replace(trainer=second).run().steps["trainer"].name == "second"
 
     def test_a_missing_slot_is_an_error_that_names_it(self):
         with pytest.raises(DeclarationError, match="evaluator"):
@@ -330,6 +341,42 @@ class TestValues:
             summer()
 
         assert adding(total(weights=weights)).run().steps["summer"].output.read() == 11.0
+
+    def test_a_file_becomes_an_artifact_and_keeps_its_name(self):
+        @step
+        def first_line(file: Path) -> str:
+            return f"{file.name}: {file.read_text()}"
+
+        @pipeline
+        def reading(file: Path):
+            first_line(file)
+
+        given = Path("data.csv")
+        given.write_text("one")
+        before = reading(given).run().steps["first_line"]
+        assert before.output.read() == "data.csv: one"
+        assert list(before.inputs) == ["file"]
+        assert reading(given).run().steps["first_line"].is_cached
+        given.write_text("two")
+        assert reading(given).run().steps["first_line"].output.read() == "data.csv: two"
+
+    @pytest.mark.xfail(
+        strict=True,
+        raises=MaterializerError,
+        reason="a given value that cannot be saved ends the whole run, by an error that names no step",
+    )
+    def test_a_file_that_does_not_exist_is_an_error_that_names_the_step(self):
+        @step
+        def first_line(file: Path) -> str:
+            return file.read_text()
+
+        @pipeline
+        def reading(file: Path):
+            first_line(file)
+            note()
+
+        with pytest.raises((DeclarationError, StepFailed), match="first_line"):
+            reading(Path("nowhere.csv")).run()
 
     @pytest.mark.xfail(
         strict=True,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from blake3 import blake3
+
 from zencache import Repository, pipeline, step
 
 LENGTH = 50_000_000  # float32: 200 MB

@@ -31,7 +31,8 @@ class RawLoop:
         self._types = {name: self._context_type(name) for name in _TYPES}
         self._keys = [hashlib.sha256(b"%d" % index).hexdigest() for index in range(length)]
         self._step_types = [
-            self._store.put_execution_type(proto.ExecutionType(name=f"step_{index}")) for index in range(length)
+            self._store.put_execution_type(proto.ExecutionType(name=f"step_{index}"))
+            for index in range(length)
         ]
         self._runs = 0
         self._execute()
@@ -57,7 +58,9 @@ class RawLoop:
         store, contexts = self._store, self._contexts()
         artifact_type = store.put_artifact_type(proto.ArtifactType(name="Integer"))
         for index, (type_id, key) in enumerate(zip(self._step_types, self._keys, strict=True)):
-            artifact = proto.Artifact(type_id=artifact_type, uri=f"/objects/{index}", state=proto.Artifact.LIVE)
+            artifact = proto.Artifact(
+                type_id=artifact_type, uri=f"/objects/{index}", state=proto.Artifact.LIVE
+            )
             execution = proto.Execution(type_id=type_id, last_known_state=proto.Execution.COMPLETE)
             cache = proto.Context(type_id=self._types["execution_cache"], name=key)
             edges = [(artifact, _event("output", proto.Event.OUTPUT))]

@@ -1,6 +1,17 @@
 """Fingerprints: of code, of values and of files."""
 
 from zencache.fingerprint.code import Code, Unit, code_of, is_user_code
+from zencache.fingerprint.file import ExternalFile, FileFingerprints, FoundFile, together
 from zencache.fingerprint.value import value_fingerprint
 
-__all__ = ["Code", "Unit", "code_of", "is_user_code", "value_fingerprint"]
+__all__ = [
+    "Code",
+    "ExternalFile",
+    "FileFingerprints",
+    "FoundFile",
+    "Unit",
+    "code_of",
+    "is_user_code",
+    "together",
+    "value_fingerprint",
+]

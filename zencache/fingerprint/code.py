@@ -47,12 +47,15 @@ class Unit:
         label: for people, e.g. ``"mypkg.helpers.clean"``; never enters the hash.
         identity: its place in the graph of references and its qualified name inside its module, e.g.
             ``"3:Helper.clean"``; enters the hash beside the fingerprint.
-        fingerprint: 64 hex digits.
+        fingerprint: 64 hex digits, over what it says and the places of what it refers to.
+        content: 64 hex digits, over what it says alone. A new helper moves the places of others; only
+            the content shows which unit was edited.
     """
 
     label: str
     identity: str
     fingerprint: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,10 @@ class _Node:
         return b"@" + encode(self.links.setdefault(other, len(self.links)))
 
     def unit(self) -> Unit:
-        places = encode([linked.index for linked in self.links])
-        fingerprint = hashlib.sha256(b"".join([*self.parts, places])).hexdigest()
-        return Unit(self.label, f"{self.index}:{self.name}", fingerprint)
+        said = hashlib.sha256(b"".join(self.parts))
+        content = said.hexdigest()
+        said.update(encode([linked.index for linked in self.links]))
+        return Unit(self.label, f"{self.index}:{self.name}", said.hexdigest(), content)
 
 
 class _Graph:

@@ -24,10 +24,10 @@ class Reader:
         contexts = self._contexts_by_external_ids([schema.entry_id(key) for key in cache_keys])
         pointers = {context.name: _pointer(context) for context in contexts}
         found = {key: pointer for key, pointer in pointers.items() if pointer is not None}
-        outputs = self._edges([execution_id for execution_id, _ in found.values()])
+        outputs = self._edges([execution_id for execution_id, _, _ in found.values()])
         return {
-            key: CacheEntry(key, execution_id, duration, outputs[execution_id][1])
-            for key, (execution_id, duration) in found.items()
+            key: CacheEntry(key, execution_id, duration, finished, outputs[execution_id][1])
+            for key, (execution_id, duration, finished) in found.items()
         }
 
     def all_entries(self, cache_key: str) -> list[CacheEntry]:
@@ -40,7 +40,13 @@ class Reader:
         complete.sort(key=lambda e: (e.last_update_time_since_epoch, e.id), reverse=True)
         edges = self._edges([e.id for e in complete])
         return [
-            CacheEntry(cache_key, e.id, e.custom_properties[schema.DURATION].double_value, edges[e.id][1])
+            CacheEntry(
+                cache_key,
+                e.id,
+                e.custom_properties[schema.DURATION].double_value,
+                e.last_update_time_since_epoch / 1000,
+                edges[e.id][1],
+            )
             for e in complete
         ]
 
@@ -158,10 +164,10 @@ class Reader:
         return self._connection.read(call)
 
 
-def _pointer(context: Any) -> tuple[int, float] | None:
-    """Execution id and duration of the newest entry, which the context of a cache key points to."""
+def _pointer(context: Any) -> tuple[int, float, float] | None:
+    """Execution id, duration and time of the newest entry, which the context of a cache key points to."""
     try:
         found = json.loads(codec.get_text(context.custom_properties, schema.ENTRY))
-        return int(found["execution"]), float(found["duration"])
+        return int(found["execution"]), float(found["duration"]), float(found["finished"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -223,7 +224,7 @@ class RunWriter:
             context.id = found.id
         except errors.NotFoundError:
             pass
-        pointer = {"execution": execution.id, "duration": execution.duration}
+        pointer = {"execution": execution.id, "duration": execution.duration, "finished": time.time()}
         context.custom_properties[schema.ENTRY].string_value = json.dumps(pointer)
         return context
 

@@ -1,0 +1,230 @@
+"""Files outside of the artifact store: their content, or what a remote store says of it."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zencache.digest import Digest, digest_file, fingerprint
+from zencache.exceptions import ConfigurationError, NotFoundError
+
+_SETTLED = 2_000_000_000  # nanoseconds; a younger change may not show in the time of the next one
+_ATTEMPTS = 3
+# What stores call a token that changes with the content, the most telling first.
+_TOKENS = (
+    "ETag",
+    "etag",
+    "md5Hash",
+    "content_md5",
+    "crc32c",
+    "checksum",
+    "VersionId",
+    "version_id",
+    "generation",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFile:
+    """A file, several files or a folder outside of the artifact store, as the input of a step.
+
+    The input's content counts for the cache: of a local file its bytes, of a remote one what its store
+    says of it (ETag, checksum or version). Where it lies does not count, nor when it was written.
+
+    The step's parameter receives the path or paths: a single one if it is annotated ``str`` or
+    ``pathlib.Path``, else a list.
+
+    Args:
+        url: a path, a glob or an fsspec URL, such as ``"data/*.csv"`` or ``"gs://bucket/data-*.csv"``. A
+            relative one is relative to the working directory.
+
+    Example::
+
+        @pipeline
+        def training():
+            trainer(importer(files=ExternalFile("data/*.csv")))
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.url, os.PathLike):
+            object.__setattr__(self, "url", os.fspath(self.url))
+        if not isinstance(self.url, str) or not self.url.strip():
+            raise ConfigurationError(
+                "ExternalFile names a path, a glob or a URL.", facts={"found": repr(self.url)}
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file or folder that a path, glob or URL led to.
+
+    Args:
+        path: where it is, as a step can open it.
+        name: its name below the part of a pattern that has no wildcard, which counts as the content does;
+            empty for a single file, whose name says no more than where it lies.
+        content: fingerprint of its content.
+        size: bytes.
+    """
+
+    path: str
+    name: str
+    content: str
+    size: int
+
+
+class FileFingerprints:
+    """Fingerprints of files, remembered by their state, in this process and in a file between processes.
+
+    A file is read again when its inode, size, mtime or ctime differs from when it was last read.
+    """
+
+    def __init__(self, memory: Path | None = None):
+        self._memory = memory
+        self._known: dict[str, list[Any]] | None = None
+        self._changed = False
+        self._lock = threading.Lock()
+
+    def find(self, url: str) -> list[FoundFile]:
+        """What a path, glob or URL leads to, sorted by name.
+
+        Raises:
+            NotFoundError: nothing is there.
+            ConfigurationError: the URL is not understood, or a file keeps changing while it is read.
+        """
+        is_local = "://" not in url or url.startswith(("file://", "local://"))
+        found = self._find_local(url.partition("://")[2] or url) if is_local else _find_remote(url)
+        if not found:
+            raise NotFoundError(
+                "A file that a step depends on is not there.",
+                facts={"file": url, "working directory": Path.cwd() if is_local else None},
+                hint="Correct the path, or make the file. A relative one starts at the working directory.",
+            )
+        return sorted(found, key=lambda file: file.name)
+
+    def save(self) -> None:
+        """Keep what has been learnt for other processes; that it cannot be kept only costs time."""
+        with self._lock:
+            if self._memory is None or not self._changed or self._known is None:
+                return
+            partial = self._memory.with_name(f".{self._memory.name}.{uuid.uuid4().hex[:8]}")
+            with suppress(OSError):
+                partial.write_text(json.dumps(self._known, separators=(",", ":")))
+                partial.replace(self._memory)
+            partial.unlink(missing_ok=True)
+            self._changed = False
+
+    def _find_local(self, url: str) -> list[FoundFile]:
+        pattern = os.path.abspath(os.path.expanduser(url))
+        paths = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
+        base = _base(pattern)
+        return [self._local(path, _name(path, base, pattern)) for path in paths if os.path.exists(path)]
+
+    def _local(self, path: str, name: str) -> FoundFile:
+        if not os.path.isdir(path):
+            digest = self._digest(path)
+            return FoundFile(path, name, digest.hash, digest.size)
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        digests = [(file.relative_to(path).as_posix(), self._digest(str(file))) for file in files]
+        content = fingerprint([(relative, digest.hash) for relative, digest in digests])
+        return FoundFile(path, name, f"folder:{content}", sum(digest.size for _, digest in digests))
+
+    def _digest(self, path: str) -> Digest:
+        for _ in range(_ATTEMPTS):
+            before = _state(path)
+            known = self._remembered().get(path)
+            if known is not None and known[:4] == before:
+                return Digest(known[4], before[1])
+            digest, now = digest_file(Path(path)), time.time_ns()
+            if _state(path) == before:
+                if max(before[2:]) < now - _SETTLED:
+                    with self._lock:
+                        self._remembered()[path] = [*before, digest.hash]
+                        self._changed = True
+                return digest
+        raise ConfigurationError(
+            "A file keeps changing while it is read.",
+            facts={"file": path},
+            hint="Wait until it is written, or give the step a copy of it.",
+        )
+
+    def _remembered(self) -> dict[str, list[Any]]:
+        if self._known is None:
+            self._known = {}
+            if self._memory is not None:
+                with suppress(OSError, ValueError):
+                    read = json.loads(self._memory.read_text())
+                    self._known = {path: row for path, row in read.items() if len(row) == 5}
+        return self._known
+
+
+def together(files: Iterable[FoundFile]) -> Digest:
+    """The digest of several files together: over their names and contents."""
+    rows = [(file.name, file.content) for file in files]
+    return Digest(f"sha256:{fingerprint(rows)}", sum(file.size for file in files))
+
+
+def _state(path: str) -> list[int]:
+    stat = os.stat(path)
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _base(pattern: str) -> str:
+    """The folder below which names count: the last one before a wildcard."""
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _name(path: str, base: str, pattern: str) -> str:
+    return os.path.relpath(path, base) if glob.has_magic(pattern) else ""
+
+
+def _find_remote(url: str) -> list[FoundFile]:
+    import fsspec  # not at the top: local files do not need it
+
+    try:
+        filesystem, pattern = fsspec.core.url_to_fs(url)
+        paths = filesystem.glob(pattern) if glob.has_magic(pattern) else [pattern]
+        base = _base(pattern)
+        rows = [(path, filesystem.info(path)) for path in paths if filesystem.exists(path)]
+        return [
+            FoundFile(
+                filesystem.unstrip_protocol(path),
+                _name(path, base, pattern),
+                _remote_content(filesystem, path, info),
+                int(info.get("size") or 0),
+            )
+            for path, info in rows
+        ]
+    except (ValueError, ImportError, OSError) as error:
+        raise ConfigurationError(
+            f"A file that a step depends on cannot be reached: {error}.",
+            facts={"file": url},
+            hint="Check the URL and the credentials; s3, gs and az need their fsspec package installed.",
+        ) from error
+
+
+def _remote_content(filesystem: Any, path: str, info: dict[str, Any]) -> str:
+    """What the store says of the content; where it says nothing, the content itself."""
+    said = [(name, str(info[name])) for name in _TOKENS if info.get(name)]
+    if said:
+        return fingerprint((info.get("size"), said[0]))
+    from blake3 import blake3
+
+    hasher = blake3()
+    with filesystem.open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            hasher.update(chunk)
+    return f"blake3:{hasher.hexdigest()}"

@@ -1,0 +1,112 @@
+"""What a pipeline's author gives to a step beside parameters: values and external files, as artifacts."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zencache import artifact_value
+from zencache.artifact_store import ArtifactStore
+from zencache.entity import Artifact
+from zencache.exceptions import DeclarationError
+from zencache.fingerprint import ExternalFile, FileFingerprints, FoundFile, together
+from zencache.materializer import ArtifactType, require_value
+from zencache.metadata import MetadataStore, RunWriter, value_id
+from zencache.wiring import Node
+
+_EXTERNAL = ArtifactType("ExternalFile")
+
+
+class GivenValues:
+    """The artifacts of given values, made once a run.
+
+    Args:
+        metadata: where an artifact of equal content may be recorded already.
+        artifacts: where the bytes of values go.
+        files: fingerprints of external files.
+        writer: records an artifact that is new; without one nothing is recorded.
+    """
+
+    def __init__(
+        self,
+        metadata: MetadataStore,
+        artifacts: ArtifactStore,
+        files: FileFingerprints,
+        writer: RunWriter | None,
+    ):
+        self._metadata = metadata
+        self._artifacts = artifacts
+        self._files = files
+        self._writer = writer
+        self._known: dict[tuple[str, str], Artifact] = {}
+        self._found: dict[tuple[str, str], list[FoundFile]] = {}
+
+    def artifacts(self, node: Node) -> dict[str, Artifact]:
+        """The artifact of each value that is given to a node, by argument.
+
+        Raises:
+            NotFoundError, ConfigurationError: an external file is not there, or cannot be read.
+        """
+        for argument, value in node.values.items():
+            if (node.name, argument) not in self._known:
+                self._known[node.name, argument] = self._artifact(node, argument, value)
+        return {argument: self._known[node.name, argument] for argument in node.values}
+
+    def paths(self, node: Node, argument: str) -> Any:
+        """What a step receives for an external file: a path, or a list of them."""
+        return _as_annotated(
+            node.step.arguments[argument], self._found[node.name, argument], node.name, argument
+        )
+
+    def _artifact(self, node: Node, argument: str, value: Any) -> Artifact:
+        if isinstance(value, ExternalFile):
+            found = self._found[node.name, argument] = self._files.find(value.url)
+            _as_annotated(node.step.arguments[argument], found, node.name, argument)
+            return self._recorded(_external(value, found), _EXTERNAL)
+        materializer = require_value(value, step=node.name, input=argument)()
+        return self._recorded(*artifact_value.save(self._artifacts, value, materializer))
+
+    def _recorded(self, artifact: Artifact, artifact_type: ArtifactType) -> Artifact:
+        """With the id of the one artifact that there is, ever, for this content."""
+        if self._writer is None:
+            return artifact
+        where = artifact.uri if artifact.is_external else artifact.python_type
+        external_id = value_id(artifact.digest, artifact.materializer, where)
+        recorded = self._metadata.read.value_artifacts([external_id]).get(external_id)
+        if recorded is None:
+            return self._writer.value(artifact, artifact_type.base, external_id)
+        if recorded.state != "LIVE":
+            self._metadata.mark_artifact(recorded, "LIVE")  # its bytes were gone, and are here again
+        return replace(artifact, id=recorded.id)
+
+
+def _external(value: ExternalFile, found: Sequence[FoundFile]) -> Artifact:
+    digest = together(found)
+    uri = value.url if "://" in value.url else str(Path(value.url).expanduser().absolute())
+    return Artifact(
+        id=0,
+        type=_EXTERNAL.name,
+        uri=uri,
+        digest=digest.hash,
+        object=digest,
+        materializer="",
+        python_type="",
+        properties={"is_external": 1},
+    )
+
+
+def _as_annotated(annotation: Any, found: Sequence[FoundFile], node: str, argument: str) -> Any:
+    """The paths as a parameter wants them, by its annotation."""
+    paths = [file.path for file in found]
+    if annotation in (str, Path):
+        if len(paths) != 1:
+            raise DeclarationError(
+                "A parameter for one path was given several files.",
+                facts={"step": node, "parameter": argument, "files": len(paths)},
+                hint="Annotate it `list[str]` or `list[Path]`.",
+            )
+        return annotation(paths[0])
+    return [Path(path) for path in paths] if Path in typing.get_args(annotation) else paths

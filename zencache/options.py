@@ -1,0 +1,91 @@
+"""What a run and its pipeline say about caching, and the decision about a node that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from zencache.cache import Cache
+from zencache.declaration import Declaration
+from zencache.entity import Decision, Outcome
+from zencache.exceptions import DeclarationError, nearest
+from zencache.policy import CachePolicy, Level, Reason, cache_switch
+from zencache.wiring import Node
+
+_DEFAULT_POLICY = CachePolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What is said at the levels above the step.
+
+    Args:
+        run: ``enable_cache`` of the run.
+        pipeline: ``enable_cache`` of the pipeline.
+        policy: the pipeline's policy, for steps that have none of their own.
+        refresh: names of the nodes that shall run anew.
+    """
+
+    run: bool | None = None
+    pipeline: bool | None = None
+    policy: CachePolicy | None = None
+    refresh: frozenset[str] = frozenset()
+
+    def policy_of(self, step: Declaration) -> CachePolicy:
+        return step.cache_policy or self.policy or _DEFAULT_POLICY
+
+    def decide(self, cache: Cache, node: Node, cache_key: str) -> Decision:
+        """Whether a node is taken from the cache: the one place where runs and plans decide."""
+        if node.name in self.refresh:
+            return Decision(Outcome.MISS, Reason.REFRESH, Level.RUN)
+        switch = cache_switch(
+            run=self.run,
+            pipeline=self.pipeline,
+            step=node.step.enable_cache,
+            has_outputs=bool(node.step.outputs),
+        )
+        if not switch.enabled:
+            return Decision(Outcome.MISS, switch.reason, switch.level)
+        expires_in = self.policy_of(node.step).expires_in
+        assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
+        return cache.lookup(cache_key, switch.level, expires_in)
+
+
+def refreshed(nodes: Sequence[Node], refresh: bool | str | Iterable[str] | None) -> frozenset[str]:
+    """The names of the nodes that ``refresh`` means.
+
+    Args:
+        nodes: the pipeline's, in wiring order.
+        refresh: ``True`` for all, or names of nodes, steps or slots; ``"trainer+"`` also means all below.
+
+    Raises:
+        DeclarationError: there is no such step.
+    """
+    if refresh is None or refresh is False:
+        return frozenset()
+    if refresh is True:
+        return frozenset(node.name for node in nodes)
+    chosen: set[str] = set()
+    for name in [refresh] if isinstance(refresh, str) else refresh:
+        meant = {
+            node.name for node in nodes if name.removesuffix("+") in (node.name, node.step.name, node.slot)
+        }
+        if not meant:
+            known = [*(node.name for node in nodes), *(node.slot for node in nodes if node.slot)]
+            raise DeclarationError(
+                f"`refresh` names no step of the pipeline: `{name}`.",
+                hint=nearest(name.removesuffix("+"), known),
+            )
+        chosen |= _below(nodes, meant) if name.endswith("+") else meant
+    return frozenset(chosen)
+
+
+def _below(nodes: Sequence[Node], start: set[str]) -> set[str]:
+    """Some nodes and every one that waits for them, directly or not."""
+    found = set(start)
+    while True:
+        more = {node.name for node in nodes if found.intersection(node.upstream)} - found
+        if not more:
+            return found
+        found |= more
