@@ -41,9 +41,10 @@ def _logger_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def run_script(project: Path) -> RunScript:
-    """``run_script(source, *args, check=True, env=None)``: a text as a script of the project, in a new process.
+    """``run_script(source, *args, check=True, env=None)``: a text as a script, in a process of its own.
 
-    With ``check`` a script that fails fails the test, and what it printed is shown.
+    The project is its working directory. With ``check`` a script that fails fails the test, and what it
+    printed is shown.
     """
     count = itertools.count(1)
 

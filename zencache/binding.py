@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import copy
+import datetime
+import decimal
 import enum
+import fractions
+import functools
+import re
 import types
 import typing
+import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
 from zencache.fingerprint import ExternalFile
-from zencache.materializer import find, require_type
+from zencache.materializer import require_type, require_value
 
 # Types whose values are parameters: part of the key by value and recorded as text. Every other value
 # that is given to a step is data, and becomes an artifact by content.
 _PARAMETER_TYPES: tuple[type, ...] = (
-    type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, enum.Enum, type,
+    type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range,
+    enum.Enum, decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, PurePath,
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
+    type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial,
 )  # fmt: skip
 
 
@@ -49,11 +58,16 @@ def bind(
         raise DeclarationError(
             f"The step takes {len(positions)} inputs, {len(args)} were given.",
             facts={"step": name, "inputs": ", ".join(positions)},
+            hint="Leave out what is too many, or name what is meant.",
         )
     given = dict(zip(positions, args, strict=False))
     for argument, value in kwargs.items():
         if argument in given:
-            raise DeclarationError("An input is given twice.", facts={"step": name, "input": argument})
+            raise DeclarationError(
+                "An input is given twice.",
+                facts={"step": name, "input": argument},
+                hint="Give it by position or by name, not both.",
+            )
         if argument not in declaration.arguments and argument not in declaration.config_fields:
             raise unknown_argument(declaration, name, argument)
         given[argument] = value
@@ -71,7 +85,7 @@ def complete(
     filled = dict(parameters)
     for argument, default in declaration.defaults.items():
         if argument not in given and argument not in filled:
-            filled[argument] = copy.deepcopy(default)
+            filled[argument] = copied(default, name, argument)
     if declaration.config is not None:
         filled.update(_config_fields(declaration, name, filled))
     missing = [a for a in declaration.arguments if a not in given and a not in filled]
@@ -84,17 +98,40 @@ def complete(
     return filled
 
 
+def copied(value: Any, step: str, argument: str) -> Any:
+    """A parameter of the pipeline's own, which nobody changes from outside."""
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:
+        raise DeclarationError(
+            f"The value of a parameter cannot be copied: {type(error).__name__}: {error}.",
+            facts={"step": step, "parameter": argument, "found": type(value).__name__},
+            hint="Make it inside the step, or pass what it is made from.",
+        ) from error
+
+
 def is_parameter(annotation: Any, value: Any) -> bool:
     """Whether a value given for an argument is a parameter, or data that becomes an artifact."""
     if isinstance(value, Path | ExternalFile):
         return False
-    if isinstance(value, _PARAMETER_TYPES) or callable(value):
+    if isinstance(value, _PARAMETER_TYPES):
         return True
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    return (
-        any(isinstance(m, type) and issubclass(m, _PARAMETER_TYPES) for m in members)
-        or find(type(value)) is None
-    )
+    return any(isinstance(m, type) and issubclass(m, _PARAMETER_TYPES) for m in members)
+
+
+def check_value(value: Any, step: str, argument: str) -> None:
+    """Raise unless a value that is given as data can become an artifact."""
+    try:
+        require_value(value, step=step, input=argument)
+    except MaterializerError as error:
+        raise DeclarationError(error.message, facts=error.facts, hint=error.hint) from error
+    if isinstance(value, Path) and not value.exists():
+        raise DeclarationError(
+            "A path that is given to a step does not exist.",
+            facts={"step": step, "input": argument, "path": value},
+            hint="Correct it. A path that a step shall write to is a parameter: annotate it `str`.",
+        )
 
 
 def check_parameter(declaration: Declaration, name: str, argument: str, value: Any) -> None:
@@ -114,6 +151,7 @@ def check_parameter(declaration: Declaration, name: str, argument: str, value: A
                 "expected": expected,
                 "found": f"{type(value).__name__} {value!r:.80}",
             },
+            hint="Give a value of that type, or correct the annotation.",
         )
 
 
@@ -166,12 +204,13 @@ def unknown_argument(declaration: Declaration, name: str, argument: str) -> Decl
 
 def _fields_of(configs: list[Any], config_class: type[Any], name: str) -> dict[str, Any]:
     if len(configs) > 1:
-        raise DeclarationError("The config is given twice.", facts={"step": name})
+        raise DeclarationError("The config is given twice.", facts={"step": name}, hint="Give it once.")
     for config in configs:
         if not isinstance(config, config_class):
             raise DeclarationError(
                 "The config is of another class.",
                 facts={"step": name, "expected": config_class.__name__, "found": type(config).__name__},
+                hint=f"Give a {config_class.__name__}, which the step is annotated with.",
             )
         return {field_name: getattr(config, field_name) for field_name in config_class.model_fields}
     return {}
@@ -187,6 +226,7 @@ def _config_fields(declaration: Declaration, name: str, given: Mapping[str, Any]
         raise DeclarationError(
             f"The config is not valid: {error}.",
             facts={"step": name, "config": declaration.config[1].__name__},
+            hint="Correct the fields that are named.",
         ) from error
     return {f: getattr(config, f) for f in declaration.config_fields}
 

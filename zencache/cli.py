@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from zencache.view import Run, StepView
 
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
+_WIDE = 10_000
 
 
 class _Commands(click.Group):
@@ -25,8 +27,9 @@ class _Commands(click.Group):
             return super().invoke(context)
         except ZencacheError as error:
             if context.params.get("debug"):
-                raise
-            click.echo(f"Error: {error}", err=True)
+                traceback.print_exc()
+            else:
+                click.echo(f"Error: {error}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
 
 
@@ -226,4 +229,9 @@ def _print_table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
         table.add_column(column, no_wrap=index == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_CELLS.get(column, str)(row[column])) for column in columns))
-    Console().print(table)
+    # What goes into a pipe is for programs: each row is one line there.
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -129,6 +129,7 @@ def check_name(kind: str, name: Any) -> str:
         raise DeclarationError(
             f"A {kind} cannot have this name.",
             facts={"name": repr(name), "expected": "at most 100 bytes, printable, without / # \\"},
+            hint="Choose a shorter or simpler one with `name=`.",
         )
     return name
 
@@ -136,7 +137,9 @@ def check_name(kind: str, name: Any) -> str:
 def _check_function(function: Any, name: str) -> None:
     if not callable(function) or inspect.isclass(function):
         raise DeclarationError(
-            "`@step` decorates a function.", facts={"found": f"{type(function).__name__} {function!r}"}
+            "`@step` decorates a function.",
+            facts={"found": f"{type(function).__name__} {function!r}"},
+            hint="Write `@step` above a `def`, or call `step(function)`.",
         )
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise DeclarationError(
@@ -149,14 +152,20 @@ def _check_function(function: Any, name: str) -> None:
 def _check_switch(enable_cache: Any, name: str) -> bool | None:
     if enable_cache is not None and not isinstance(enable_cache, bool):
         raise DeclarationError(
-            "`enable_cache` is True, False or None.", facts={"step": name, "found": repr(enable_cache)}
+            "`enable_cache` is True, False or None.",
+            facts={"step": name, "found": repr(enable_cache)},
+            hint="None leaves it to the other levels.",
         )
     return enable_cache
 
 
 def check_policy(policy: Any) -> CachePolicy | None:
     if policy is not None and not isinstance(policy, CachePolicy):
-        raise DeclarationError("`cache_policy` takes a CachePolicy.", facts={"found": repr(policy)})
+        raise DeclarationError(
+            "`cache_policy` takes a CachePolicy.",
+            facts={"found": repr(policy)},
+            hint='For example `CachePolicy(expires_in="7d")`.',
+        )
     return policy
 
 
@@ -204,11 +213,14 @@ def _arguments(
             raise DeclarationError(
                 "A step's inputs have names: `*args`, `**kwargs` and positional-only ones are not possible.",
                 facts={"step": name, "parameter": str(parameter)},
+                hint="Write each input out as a parameter, or take a list.",
             )
         if isinstance(annotation, type) and issubclass(annotation, BaseStepConfig):
             if config is not None:
                 raise DeclarationError(
-                    "A step takes one config.", facts={"step": name, "second": parameter.name}
+                    "A step takes one config.",
+                    facts={"step": name, "second": parameter.name},
+                    hint="Make one config of them: a config may derive from another.",
                 )
             config = (parameter.name, annotation)
             continue
@@ -220,12 +232,14 @@ def _arguments(
             raise DeclarationError(
                 "A field of the config has the name of another parameter.",
                 facts={"step": name, "name": field_name},
+                hint="Rename one of them.",
             )
     for argument in [*arguments, *(config[1].model_fields if config else ())]:
         if argument.startswith("zencache_") or len(argument.encode()) > 200:
             raise DeclarationError(
                 "A parameter cannot have this name.",
                 facts={"step": name, "name": argument, "expected": "at most 200 bytes, not zencache_…"},
+                hint="Rename it.",
             )
     return arguments, defaults, config
 
@@ -242,7 +256,9 @@ def _outputs(annotation: Any, name: str) -> tuple[dict[str, Any], bool]:
     if names and all(names):
         if len(set(names)) < len(names):
             raise DeclarationError(
-                "Two outputs have one name.", facts={"step": name, "outputs": ", ".join(map(str, names))}
+                "Two outputs have one name.",
+                facts={"step": name, "outputs": ", ".join(map(str, names))},
+                hint="Give each its own name.",
             )
         return {str(n): typing.get_args(m)[0] for n, m in zip(names, members, strict=True)}, True
     single = _annotated_name(annotation)
@@ -265,12 +281,14 @@ def _materializers(given: Any, declaration: Declaration) -> dict[str, BaseMateri
             raise DeclarationError(
                 "A materializer is given for an output that the step does not declare.",
                 facts={"step": declaration.name, "found": output, "outputs": ", ".join(declaration.outputs)},
+                hint=nearest(output, declaration.outputs) or "Annotate what the step returns.",
             )
         instance = materializer() if isinstance(materializer, type) else materializer
         if not isinstance(instance, BaseMaterializer):
             raise DeclarationError(
                 "`materializers` takes a BaseMaterializer: a class or an instance, or a dict of them.",
                 facts={"step": declaration.name, "output": output, "found": repr(materializer)},
+                hint="Derive from BaseMaterializer, with `save` and `load`.",
             )
         chosen[output] = instance
     return chosen

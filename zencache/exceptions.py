@@ -133,6 +133,19 @@ class StepFailed(ZencacheError):
         self.failures = dict(failures)
 
 
+def error_text(error: BaseException) -> str:
+    """``Type: message`` of any exception, even one that cannot say its message.
+
+    >>> error_text(ValueError("no"))
+    'ValueError: no'
+    """
+    try:
+        message = str(error)
+    except Exception as unspeakable:
+        message = f"its message cannot be shown ({type(unspeakable).__name__})"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint that offers the names nearest to a mistyped one, or lists the few there are.
 

@@ -14,14 +14,20 @@ from zencache import artifact_value, events, recovery
 from zencache.artifact_store import ArtifactStore
 from zencache.cache import Cache
 from zencache.entity import Artifact, CacheEntry, Execution, PipelineRun, Status
-from zencache.exceptions import ArtifactUnusable, MaterializerError, ZencacheError
+from zencache.exceptions import (
+    ArtifactUnusable,
+    MaterializerError,
+    MetadataStoreError,
+    ZencacheError,
+    error_text,
+)
 from zencache.fingerprint import FileFingerprints
 from zencache.given import GivenValues
-from zencache.key import CacheKey, KeyMaker
+from zencache.key import KeyMaker
 from zencache.materializer import BaseMaterializer, require_value
 from zencache.metadata import MetadataStore, RunWriter
 from zencache.options import CacheOptions
-from zencache.output import execution_base, split_outputs
+from zencache.output import split_outputs
 from zencache.wiring import Node
 
 
@@ -84,9 +90,6 @@ class RunExecution:
                 return
 
     def _decide_and_run(self, node: Node, started: float) -> None:
-        inputs = self._inputs(node)
-        key = self._key(node, inputs)
-        decision = self._options.decide(self._cache, node, key.hex)
         execution = Execution(
             id=0,
             step=node.step.name,
@@ -94,28 +97,31 @@ class RunExecution:
             run=self._run,
             status=Status.RUNNING,
             parameters=node.parameters,
-            cache_key=key.hex,
-            decision=decision,
             started=datetime.now(timezone.utc),
-            inputs=inputs,
         )
+        try:
+            execution = replace(execution, inputs=self._inputs(node))
+            key = self._keys.key(
+                node.step, node.parameters, execution.inputs, self._options.policy_of(node.step)
+            )
+            decision = self._options.decide(self._cache, node, key.hex)
+            execution = replace(execution, cache_key=key.hex, decision=decision)
+            arguments = {} if decision.is_hit else self._arguments(node, execution.inputs)
+        except MetadataStoreError:
+            raise
+        except ZencacheError as error:  # an input or a policy of this step, before its body
+            self._end(execution, error, started)
+            raise StepError(node.name) from error
         if decision.entry is not None:
             events.emit(events.DidHit(self._run, node.name, decision))
             execution = self._take(execution, decision.entry, started)
         else:
             events.emit(events.DidMiss(self._run, node.name, decision))
-            execution = self._execute(node, execution, key, started)
+            execution = replace(execution, key_parts=key.parts, facts=self._facts)
+            execution = self._execute(node, execution, arguments, started)
         self.executions[node.name] = execution
         cached = execution.status is Status.CACHED
         events.emit(events.DidFinish(self._run, node.name, execution.duration, cached))
-
-    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> CacheKey:
-        """The node's cache key; a policy that cannot be followed fails the step, before its body."""
-        try:
-            return self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
-        except ZencacheError as error:
-            events.emit(events.DidFail(self._run, node.name, error))
-            raise StepError(node.name) from error
 
     def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
         """Use what an earlier execution made. Recorded later, together with the run's other hits."""
@@ -129,42 +135,44 @@ class RunExecution:
         self._unrecorded.append(taken)
         return taken
 
-    def _execute(self, node: Node, execution: Execution, key: CacheKey, started: float) -> Execution:
-        arguments = self._arguments(node, execution.inputs)
+    def _execute(
+        self, node: Node, execution: Execution, arguments: dict[str, Any], started: float
+    ) -> Execution:
+        """Register the execution, call the function, publish what it returns, and record it."""
         if not self._writer.is_recorded:
             recovery.leave_note(self._artifacts, self._metadata, self._run)
         self.record_hits()
-        base = execution_base(node.step)
-        execution = replace(execution, key_parts=key.parts, facts=self._facts)
-        execution = self._writer.register(execution, base)
-        self.executions[node.name] = execution
-        events.emit(events.WillExecute(self._run, node.name))
+        execution = self._writer.register(execution)
         try:
+            events.emit(events.WillExecute(self._run, node.name))
             returned = node.step.function(**arguments)
-            del arguments  # large inputs are free while the outputs are written
+            arguments.clear()  # large inputs are free while the outputs are written
             saved = self._publish(node, returned)
         except BaseException as error:
-            self._end(execution, error, base, time.perf_counter() - started)
+            self._end(execution, error, started)
             if not isinstance(error, Exception):
                 raise
             raise StepError(node.name) from error
         execution = replace(execution, status=Status.COMPLETED, duration=time.perf_counter() - started)
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
         bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
-        execution = self._writer.complete(execution, outputs, bases, base)
-        made = CacheEntry(key.hex, execution.id, execution.duration, time.time(), execution.outputs)
-        self._cache.record(made)
+        execution = self._writer.complete(execution, outputs, bases)
+        self._cache.record(
+            CacheEntry(execution.cache_key, execution.id, execution.duration, time.time(), execution.outputs)
+        )
         return execution
 
-    def _end(self, execution: Execution, error: BaseException, base: str, duration: float) -> None:
+    def _end(self, execution: Execution, error: BaseException, started: float) -> None:
         """Record that the step raised, or was interrupted."""
-        status = Status.FAILED if isinstance(error, Exception) else Status.CANCELED
-        text = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        ended = replace(execution, status=status, duration=duration, error=text)
+        ended = replace(
+            execution,
+            status=Status.FAILED if isinstance(error, Exception) else Status.CANCELED,
+            duration=time.perf_counter() - started,
+            error=error_text(error),
+        )
         self.executions[execution.node] = ended
         events.emit(events.DidFail(self._run, execution.node, error))
-        self._writer.end(ended, base, trace)
+        self._writer.end(ended, _traceback(error))
 
     def finish(self, run: PipelineRun) -> None:
         """Record that the run has ended, together with the hits that are not recorded yet."""
@@ -177,11 +185,7 @@ class RunExecution:
     def record_hits(self) -> None:
         """Record the hits since the last time, all in one batch."""
         if self._unrecorded:
-            bases = {
-                execution.step: execution_base(self._nodes[execution.node].step)
-                for execution in self._unrecorded
-            }
-            for execution in self._writer.hits(self._unrecorded, bases):
+            for execution in self._writer.hits(self._unrecorded):
                 self.executions[execution.node] = execution
             self._unrecorded = []
 
@@ -221,7 +225,7 @@ class RunExecution:
         except (ArtifactUnusable, MaterializerError) as error:
             if source is not None and self.executions[source].status is Status.CACHED:
                 raise _InputUnusable(source, output, artifact, error) from error
-            raise StepError(node.name) from error
+            raise
 
     def _decide_again(self, unusable: _InputUnusable) -> None:
         """A hit could not be read: its producer is decided once more, without the entry that lied."""
@@ -242,3 +246,10 @@ class RunExecution:
             saved[output] = (artifact, artifact_type)
             events.emit(events.DidPublish(self._run, node.name, output, artifact.uri, artifact.size))
         return saved
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:  # an exception that cannot be shown
+        return "".join(traceback.format_tb(error.__traceback__))

@@ -15,10 +15,11 @@ from zencache.cache import Cache
 from zencache.declaration import check_name
 from zencache.entity import PipelineRun, Status
 from zencache.environment import environment_facts
-from zencache.exceptions import DeclarationError, StepFailed, ZencacheError
+from zencache.exceptions import DeclarationError, StepFailed, ZencacheError, error_text
 from zencache.execution import RunExecution, StepError
 from zencache.fingerprint import FileFingerprints
 from zencache.options import CacheOptions
+from zencache.output import execution_base
 from zencache.repository import Repository
 from zencache.view import Run
 from zencache.wiring import Node
@@ -57,7 +58,7 @@ def invoke(
     )
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
     recovery.clear_dead_runs(artifacts, metadata, run.name)
-    writer = metadata.begin_run(run)
+    writer = metadata.begin_run(run, {node.step.name: execution_base(node.step) for node in nodes})
     cache = Cache(metadata, artifacts)
     execution = RunExecution(
         nodes,
@@ -81,6 +82,7 @@ def invoke(
     except BaseException as error:
         # The run is recorded as ended if that is still possible; what broke it is what the user sees.
         with suppress(ZencacheError):
+            metadata.cancel_run(run.name)
             ending.record(Status.FAILED if isinstance(error, Exception) else Status.CANCELED, 0)
         raise
     ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
@@ -131,7 +133,7 @@ def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
     causes = {name: error.__cause__ or error for name, error in failures.items()}
     cause = first.__cause__ or first
     return StepFailed(
-        f"Step `{step}` failed: {type(cause).__name__}: {cause}",
+        f"Step `{step}` failed: {error_text(cause)}",
         step=step,
         failures=causes,
         facts={"run": run, "also failed": ", ".join(list(failures)[1:]) or None},

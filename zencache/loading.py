@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zencache.exceptions import ConfigurationError, NotFoundError, nearest
+from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError, error_text, nearest
 from zencache.pipeline_function import Pipeline, PipelineFunction
 
 
@@ -51,8 +52,23 @@ def _load(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(file.parent))
     sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ZencacheError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"The file cannot be imported: {error_text(error)}.",
+            facts={"file": file, "line": _last_line(error, file)},
+            hint="Correct it, or install what it needs. `zencache --debug` shows the traceback.",
+        ) from error
     return module
+
+
+def _last_line(error: Exception, file: Path) -> int | None:
+    """The last line of the file itself on the way to an error."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    return lines[-1] if lines else getattr(error, "lineno", None)
 
 
 def _pipelines(module: ModuleType) -> dict[str, Pipeline | PipelineFunction]:

@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from zencache import events
+from zencache.exceptions import error_text
 
 logger = logging.getLogger("zencache")
 
@@ -53,7 +54,7 @@ def log_event(event: events.Event) -> None:
         case events.DidFinish(step=step, duration=duration):
             logger.info("Step `%s` has finished in %.3fs.", step, duration)
         case events.DidFail(step=step, error=error):
-            logger.error("Step `%s` has failed: %s: %s", step, type(error).__name__, error)
+            logger.error("Step `%s` has failed: %s", step, error_text(error))
         case events.DidSkip(step=step, because=because):
             logger.warning("Step `%s` is skipped: it needs `%s`, which failed.", step, because)
         case events.DidFindUnusable(step=step, output=output, error=error):
@@ -70,9 +71,9 @@ def log_event(event: events.Event) -> None:
             rest = f", {event.failed} failed" if event.failed else ""
             rest += f", {event.skipped} skipped" if event.skipped else ""
             logger.info(
-                "Pipeline run `%s` has %s in %.1fs (%d cached, %d executed%s, saved %.1fs).",
+                "Pipeline run `%s` %s in %.1fs (%d cached, %d executed%s, saved %.1fs).",
                 run,
-                "finished" if status == "completed" else status,
+                {"completed": "has finished", "canceled": "was canceled"}.get(status, f"has {status}"),
                 duration,
                 event.cached,
                 event.executed,

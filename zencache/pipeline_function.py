@@ -15,12 +15,12 @@ from zencache.exceptions import DeclarationError, nearest
 from zencache.invocation import invoke
 from zencache.key import check_fingerprints
 from zencache.options import CacheOptions, refreshed
-from zencache.policy import CachePolicy
+from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
 from zencache.repository import Repository
 from zencache.step_function import Step
 from zencache.view import Run
-from zencache.wiring import Node, wiring
+from zencache.wiring import Node, active_wiring, wiring
 
 
 class Pipeline:
@@ -41,7 +41,11 @@ class Pipeline:
         rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
     ):
         if not nodes:
-            raise DeclarationError("The pipeline has no steps.", facts={"pipeline": name})
+            raise DeclarationError(
+                "The pipeline has no steps.",
+                facts={"pipeline": name},
+                hint="Call steps in the body of its function.",
+            )
         self._name = check_name("pipeline", name)
         self._nodes = tuple(nodes)
         self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
@@ -79,6 +83,7 @@ class Pipeline:
                 raise DeclarationError(
                     "A slot takes a step.",
                     facts={"slot": slot, "found": f"{type(step).__name__} {step!r:.60}"},
+                    hint="Give a function decorated with @step, or a configured one.",
                 )
         slots = {node.slot for node in self._nodes if node.slot}
         if self._rewire is None or not slots:
@@ -152,6 +157,7 @@ class Pipeline:
         self, enable_cache: bool | None, refresh: bool | str | Iterable[str] | None
     ) -> CacheOptions:
         _check_switch(enable_cache)
+        check_environment()
         return replace(self._options, run=enable_cache, refresh=refreshed(self._nodes, refresh))
 
     def _graph(self) -> dict[str, list[str]]:
@@ -187,6 +193,12 @@ class PipelineFunction:
         return self._bind(bound)
 
     def _bind(self, bound: inspect.BoundArguments) -> Pipeline:
+        if active_wiring() is not None:
+            raise DeclarationError(
+                "A pipeline is called in the body of another one.",
+                facts={"pipeline": self.name, "place": place(self.entrypoint)},
+                hint="Call its steps there, or run the two one after the other.",
+            )
         arguments = inspect.BoundArguments(bound.signature, dict(bound.arguments))
         for name, value in arguments.arguments.items():
             if isinstance(value, Step):
@@ -255,7 +267,11 @@ def pipeline(
 
     def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
         if not inspect.isfunction(decorated):
-            raise DeclarationError("`@pipeline` decorates a function.", facts={"found": repr(decorated)})
+            raise DeclarationError(
+                "`@pipeline` decorates a function.",
+                facts={"found": repr(decorated)},
+                hint="Write `@pipeline` above a `def`.",
+            )
         return PipelineFunction(
             decorated, name if name is not None else decorated.__name__, enable_cache, cache_policy
         )
@@ -265,4 +281,8 @@ def pipeline(
 
 def _check_switch(enable_cache: Any) -> None:
     if enable_cache is not None and not isinstance(enable_cache, bool):
-        raise DeclarationError("`enable_cache` is True, False or None.", facts={"found": repr(enable_cache)})
+        raise DeclarationError(
+            "`enable_cache` is True, False or None.",
+            facts={"found": repr(enable_cache)},
+            hint="None leaves it to the other levels.",
+        )

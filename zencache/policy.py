@@ -173,6 +173,11 @@ def cache_switch(*, run: bool | None, pipeline: bool | None, step: bool | None, 
     return Switch(True, Level.DEFAULT)
 
 
+def check_environment() -> None:
+    """Raise ConfigurationError if the environment says something that is neither on nor off."""
+    _environment_switch()
+
+
 def _environment_switch() -> bool | None:
     raw = os.environ.get(ENVIRONMENT_VARIABLE, "").strip().lower()
     if not raw:

@@ -40,8 +40,8 @@ class Repository:
     ):
         settings = find_settings(path, _text(metadata), _text(artifacts))
         self.root: Path = settings.root
-        default = str(settings.root / FOLDER)
-        if settings.metadata.startswith(default) or settings.artifacts.startswith(default):
+        folder = settings.root / FOLDER
+        if any(Path(_path(url)).is_relative_to(folder) for url in (settings.metadata, settings.artifacts)):
             make_folder(settings.root)
         self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
         memory = settings.root / FOLDER / "files.json"
@@ -125,6 +125,12 @@ class Repository:
 
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"
+
+
+def _path(url: str) -> str:
+    """The local path of a URL or path; that of a remote URL is none."""
+    scheme, separator, rest = url.partition("://")
+    return rest.removeprefix("/") if scheme == "sqlite" and separator else url
 
 
 def _text(url: str | os.PathLike[str] | None) -> str | None:

@@ -99,7 +99,10 @@ def _pyproject(file: Path) -> dict[str, str]:
     else:
         import tomli as tomllib
     try:
-        table: Any = tomllib.loads(text).get("tool", {}).get("zencache", {})
+        tool: Any = tomllib.loads(text).get("tool", {})
+        table: Any = tool.get("zencache", {}) if isinstance(tool, dict) else tool
+        if not isinstance(table, dict):
+            raise tomllib.TOMLDecodeError("[tool.zencache] is not a table")
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"pyproject.toml cannot be read: {error}.", facts={"file": file}) from error
     for key, value in table.items():

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
-from zencache.binding import check_parameter, place, unknown_argument
+from zencache.binding import check_parameter, copied, place, unknown_argument
 from zencache.declaration import BaseStepConfig, Declaration, caller_scope, check_options, declare
 from zencache.exceptions import DeclarationError
 from zencache.policy import CachePolicy
@@ -86,11 +86,11 @@ class Step:
             if argument in declaration.arguments:
                 check_parameter(declaration, self.name, argument, value)
             configured[argument] = value
-        return self._copy(configured=copy.deepcopy(configured))
+        return self._copy(configured={name: copied(v, self.name, name) for name, v in configured.items()})
 
     def _copy(self, **changes: Any) -> Step:
         step = copy.copy(self)
-        step.origin = self.origin or self
+        step.origin = self
         step.__dict__.update(changes)
         return step
 
@@ -148,7 +148,11 @@ def step(
 
     def decorate(decorated: Callable[..., Any]) -> Step:
         if isinstance(decorated, Step):
-            raise DeclarationError("The function is a step already.", facts={"step": decorated.name})
+            raise DeclarationError(
+                "The function is a step already.",
+                facts={"step": decorated.name},
+                hint="Take one `@step` away; `.entrypoint` is the undecorated function.",
+            )
         return Step(
             declare(
                 decorated,

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from zencache import artifact_value
+from zencache.cache import Cache
 from zencache.entity import Artifact, Execution, PipelineRun, Status
-from zencache.exceptions import NotFoundError, nearest
+from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
 from zencache.stores import Stores
 
 
@@ -296,10 +297,15 @@ class ArtifactView:
         """The value, its bytes verified against their digest first.
 
         Raises:
-            ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded.
+            ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded. No look-up
+                finds them any more: the next run makes them again.
             MaterializerError: its type or materializer is gone, or the files cannot be read.
         """
-        return artifact_value.load(self._stores.artifacts, self.artifact)
+        try:
+            return artifact_value.load(self._stores.artifacts, self.artifact)
+        except ArtifactUnusable as error:
+            Cache(self._stores.metadata, self._stores.artifacts).invalidate(self.artifact, error)
+            raise
 
     def __repr__(self) -> str:
         return f"<artifact {self.id}: {self.type}, {self.size} bytes, {self.digest[:15]}…>"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zencache.binding import bind, check_outputs, check_parameter, complete, is_parameter, place
+from zencache.binding import (
+    bind,
+    check_outputs,
+    check_parameter,
+    check_value,
+    complete,
+    copied,
+    is_parameter,
+    place,
+)
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, nearest
 from zencache.fingerprint import ExternalFile
-from zencache.materializer import require_value
 
 _active: ContextVar[Wiring | None] = ContextVar("zencache_wiring", default=None)
 
@@ -56,32 +63,39 @@ class Handle:
         )
 
 
-class Handles(tuple[Handle, ...]):
-    """The outputs of a step: unpack them, or take one by its name."""
+class Handles(Sequence[Handle]):
+    """The outputs of a step: unpack them, or take one by its name. Its own names end in an underscore."""
 
-    node: str
-    wiring: Wiring
-
-    @classmethod
-    def of(cls, node: str, outputs: Mapping[str, Any], wiring: Wiring) -> Handles:
-        handles = cls(Handle(node, output, wiring) for output in outputs)
-        handles.node, handles.wiring = node, wiring
-        return handles
+    def __init__(self, node: str, outputs: Iterable[str], wiring: Wiring):
+        self.node_ = node
+        self.wiring_ = wiring
+        self.handles_ = tuple(Handle(node, output, wiring) for output in outputs)
 
     def after(self, *others: Any) -> Handles:
         """Run this step only after others, with which it shares no data."""
-        self.wiring.order(self.node, others)
+        self.wiring_.order(self.node_, others)
         return self
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.handles_[position]
+
+    def __len__(self) -> int:
+        return len(self.handles_)
+
+    def __getattribute__(self, name: str) -> Any:
+        """An output comes before a method that sequences have, such as ``count``."""
+        if not name.endswith("_") and name != "after":
+            for handle in self.handles_:
+                if handle.output == name:
+                    return handle
+        return super().__getattribute__(name)
 
     def __getattr__(self, name: str) -> Handle:
         if name.startswith("__"):
             raise AttributeError(name)
-        for handle in self:
-            if handle.output == name:
-                return handle
         raise DeclarationError(
             f"The step has no output `{name}`.",
-            facts={"step": self.node},
+            facts={"step": self.node_},
             hint=nearest(name, [handle.output for handle in self]),
         )
 
@@ -130,7 +144,7 @@ class Wiring:
         inputs: dict[str, tuple[str, str]] = {}
         values: dict[str, Any] = {}
         parameters: dict[str, Any] = {}
-        for argument, value in {**step.configured, **given}.items():
+        for argument, value in {**step.configured, **_unwrapped(given)}.items():
             _check_given(declaration, name, argument, value)
             if isinstance(value, Handle):
                 self._check_handle(value, name, argument)
@@ -138,10 +152,10 @@ class Wiring:
             elif argument in declaration.config_fields or is_parameter(
                 declaration.arguments[argument], value
             ):
-                parameters[argument] = copy.deepcopy(value)
+                parameters[argument] = copied(value, name, argument)
             else:
                 if not isinstance(value, ExternalFile):
-                    require_value(value, step=name, input=argument)
+                    check_value(value, name, argument)
                 values[argument] = value
         check_outputs(declaration, name)
         parameters = complete(declaration, name, {**inputs, **values}, parameters)
@@ -179,11 +193,13 @@ class Wiring:
         """The nodes that are meant by a name, a handle, the outputs of a step, or a step."""
         if isinstance(what, str):
             return [what]
-        if isinstance(what, Handle | Handles):
+        if isinstance(what, Handle):
             return [what.node]
+        if isinstance(what, Handles):
+            return [what.node_]
         if isinstance(what, list | tuple):
             return [node for item in what for node in self._resolve(item)]
-        found = [node for node, step in self._steps.items() if step is what or step.origin is what]
+        found = [node for node, step in self._steps.items() if any(what is one for one in _lineage(step))]
         if not found:
             raise DeclarationError(
                 "`after` names a step that is not used in this pipeline.",
@@ -215,6 +231,7 @@ class Wiring:
             raise DeclarationError(
                 "An input comes from another pipeline.",
                 facts={"step": name, "input": argument, "from": handle.node},
+                hint="Call the step that makes it in this pipeline: if nothing changed, it is cached.",
             )
 
 
@@ -234,6 +251,24 @@ def active_wiring() -> Wiring | None:
     return _active.get()
 
 
+def _unwrapped(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The only output of a step stands for itself, also where the step declares it by name."""
+    return {
+        argument: value[0] if isinstance(value, Handles) and len(value) == 1 else value
+        for argument, value in given.items()
+    }
+
+
+def _lineage(step: ConfiguredStep) -> list[Any]:
+    """A step and those that it was configured from."""
+    found: list[Any] = []
+    current: Any = step
+    while current is not None:
+        found.append(current)
+        current = current.origin
+    return found
+
+
 def _is_same_step(one: Declaration, other: Declaration) -> bool:
     return getattr(one.function, "__code__", one.function) is getattr(
         other.function, "__code__", other.function
@@ -243,7 +278,7 @@ def _is_same_step(one: Declaration, other: Declaration) -> bool:
 def _handles(name: str, declaration: Declaration, wiring: Wiring) -> Any:
     if declaration.outputs and not declaration.several:
         return Handle(name, next(iter(declaration.outputs)), wiring)
-    return Handles.of(name, declaration.outputs, wiring)
+    return Handles(name, declaration.outputs, wiring)
 
 
 def _check_given(declaration: Declaration, name: str, argument: str, value: Any) -> None:
@@ -257,7 +292,7 @@ def _check_given(declaration: Declaration, name: str, argument: str, value: Any)
     elif isinstance(value, Handles):
         raise DeclarationError(
             f"{'All outputs' if value else 'The result'} of a step given as one input.",
-            facts={"step": name, "input": argument, "from": value.node, "outputs": len(value)},
+            facts={"step": name, "input": argument, "from": value.node_, "outputs": len(value)},
             hint="Take one of them by its name."
             if value
             else "A step without outputs can be named in `after`.",

@@ -195,7 +195,6 @@ class TestRun:
         message = error_of("run", "training.py", "--param", "size=many", code=2)
         assert "expected: int" in message
 
-    @pytest.mark.xfail(strict=True, reason="an error while the file is imported comes out as a traceback")
     def test_of_a_file_that_cannot_be_imported_is_one_message_that_says_where(self, project):
         (project / "wrong.py").write_text("import a_module_that_is_not_there\n")
         done = typed("run", "wrong.py", cwd=project)
@@ -212,7 +211,6 @@ class TestRun:
         assert "Traceback" not in plain.stderr
         assert 'raise ValueError("no such thing")' in debug.stderr
 
-    @pytest.mark.xfail(strict=True, reason="with --debug the error is raised on, and Python ends with 1")
     def test_debug_does_not_change_the_exit_code(self, project):
         done = typed("--debug", "run", "nowhere.py", cwd=project)
         assert "Traceback" in done.stderr
@@ -256,9 +254,6 @@ class TestRuns:
         rows = json.loads(cli("runs", "--pipeline", "other", "--json").stdout)
         assert [row["name"] for row in rows] == ["two"]
 
-    @pytest.mark.xfail(
-        strict=True, reason="a table that goes into a pipe is folded at 80 columns, in the middle of words"
-    )
     def test_in_a_pipe_are_one_line_each(self, training):
         training.write_text(TRAINING.replace("def training(", "def a_pipeline_with_quite_a_long_name("))
         cli("run", "training.py")
@@ -352,7 +347,6 @@ class TestTheProgram:
         assert done.returncode == 0, done.stderr
         assert re.search(r"\d+\.\d+", done.stdout)
 
-    @pytest.mark.xfail(strict=True, reason="neither the package nor zencache.cli can be run by python -m")
     @pytest.mark.parametrize("module", ["zencache", "zencache.cli"])
     def test_is_a_module_as_well(self, project, module):
         command = [sys.executable, "-m", module, "--version"]

@@ -153,11 +153,6 @@ def test_one_declared_name_is_returned_bare_or_as_a_tuple_of_one():
     assert outputs_of(bare) == outputs_of(wrapped) == {"total": 6}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=DeclarationError,
-    reason="the result of a step that declares Output() of one name must be unpacked to be passed on",
-)
 def test_the_only_named_output_is_passed_on_without_unpacking():
     @step
     def make() -> Output(model=int):
@@ -523,10 +518,6 @@ def test_handles_are_taken_by_name():
     assert naming().run().steps["add"].output.read() == -2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a handle called like a method of tuple, or of Handles itself, is not reached by its name",
-)
 @pytest.mark.parametrize("name", ["count", "index", "node", "wiring"])
 def test_handles_are_taken_by_any_name(name):
     def make():

@@ -91,9 +91,7 @@ def test_what_a_cache_key_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for _ in range(2):
         bound.run(repository=repository)
     shares = Shares()
-    keys: deque[Any] = deque(
-        maxlen=LENGTH
-    )  # of the last run; all of them would be work for the garbage collector
+    keys: deque[Any] = deque(maxlen=LENGTH)  # those of the last run
     make_key = shares.of("key", KeyMaker.key)
 
     def key(*args: Any) -> Any:

@@ -24,7 +24,7 @@ def metadata(request, tmp_path):
 
 def new_run(metadata, name="run", pipeline="pipe"):
     run = PipelineRun(0, name, pipeline, Status.RUNNING, datetime.now(timezone.utc), definition={"steps": []})
-    return metadata.begin_run(run)
+    return metadata.begin_run(run, {"train": "Process"})
 
 
 def execution(run="run", node="train", key=KEY, **facts):
@@ -39,9 +39,9 @@ def artifact(content=b"x", **facts):
 
 
 def completed(writer, node="train", key=KEY, content=b"x", inputs=None, duration=1.5):
-    registered = writer.register(execution(writer.run.name, node, key, inputs=inputs or {}), "Process")
+    registered = writer.register(execution(writer.run.name, node, key, inputs=inputs or {}))
     done = replace(registered, status=Status.COMPLETED, duration=duration)
-    return writer.complete(done, {"output": artifact(content)}, {"output": "Dataset"}, "Process")
+    return writer.complete(done, {"output": artifact(content)}, {"output": "Dataset"})
 
 
 def test_nothing_is_written_before_there_is_something_to_tell(metadata):
@@ -68,9 +68,9 @@ def test_the_newest_entry_of_a_key_is_found_first_and_the_older_ones_are_kept(me
 
 def test_an_execution_that_did_not_complete_is_no_entry(metadata):
     writer = new_run(metadata)
-    registered = writer.register(execution(), "Process")
+    registered = writer.register(execution())
     assert metadata.read.entries([KEY]) == {}
-    writer.end(replace(registered, status=Status.FAILED, error="ValueError: no"), "Process", "trace")
+    writer.end(replace(registered, status=Status.FAILED, error="ValueError: no"), "trace")
     assert metadata.read.entries([KEY]) == {}
     assert metadata.read.all_entries(KEY) == []
     (failed,) = metadata.read.executions_of_run(writer.run.id)
@@ -84,7 +84,7 @@ def test_hits_are_recorded_with_their_source_and_do_not_become_entries(metadata)
         replace(execution("second", node), status=Status.CACHED, source_id=made.id, outputs=made.outputs)
         for node in ("train", "train_2")
     ]
-    writer.hits(hits, {"train": "Process"})
+    writer.hits(hits)
     read = metadata.read.executions_of_run(writer.run.id)
     assert [(e.node, e.status, e.source_id) for e in read] == [
         ("train", Status.CACHED, made.id),
@@ -128,12 +128,14 @@ def test_the_next_run_of_a_pipeline_knows_the_keys_of_the_last(metadata):
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, 2**31 - 1, 2**31, 2**70, True, False, None, 0.5, 0.1 + 0.2, 1e-300, "", "a", "nul\0byte", "ü" * 3000,
-     "back\\slash", [1, [2]], {"a": None}],
-)  # fmt: skip
+    [
+        *(0, -1, 2**31 - 1, 2**31, 2**70, True, False, None, 0.5, 0.1 + 0.2, 1e-300, 1e22, float("inf")),
+        *("", "a", "nul\0byte", "ü" * 3000, "back\\slash", [1, [2]], {"a": None}, (1, {2}), b"\0"),
+    ],
+)
 def test_parameters_come_back_exactly(metadata, value):
     writer = new_run(metadata)
-    writer.register(execution(parameters={"p": value}), "Process")
+    writer.register(execution(parameters={"p": value}))
     (read,) = metadata.read.executions_of_run(writer.run.id)
     assert read.parameters == {"p": value}
     assert type(read.parameters["p"]) is type(value)
@@ -142,7 +144,7 @@ def test_parameters_come_back_exactly(metadata, value):
 def test_long_texts_come_back_whole(metadata):
     parts = {f"code: module.function_{i}": "0" * 16 for i in range(500)}
     writer = new_run(metadata)
-    writer.register(execution(key_parts=parts), "Process")
+    writer.register(execution(key_parts=parts))
     (read,) = metadata.read.executions_of_run(writer.run.id)
     assert read.key_parts == parts
 
@@ -165,7 +167,7 @@ def test_the_state_of_an_artifact_changes_and_nothing_else(metadata):
 def test_what_a_dead_run_left_running_is_canceled_and_nothing_else_changes(metadata):
     writer = new_run(metadata)
     done = completed(writer)
-    left = writer.register(execution(node="train_2", parameters={"p": 1}), "Process")
+    left = writer.register(execution(node="train_2", parameters={"p": 1}))
     assert metadata.cancel_run("run") == 1
     assert metadata.cancel_run("run") == metadata.cancel_run("never was") == 0
     states = {e.id: (e.status, dict(e.parameters)) for e in metadata.read.executions_of_run(writer.run.id)}

@@ -14,7 +14,7 @@ from inspection import statuses
 from zencache import Repository, StepFailed, pipeline, step
 
 RECORDS = Path(".zencache") / "artifacts" / "records"
-STEPS = 25
+STEPS = 12
 LONG = "parameter " * 500
 
 

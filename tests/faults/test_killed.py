@@ -225,9 +225,7 @@ def test_a_run_that_is_alive_is_left_alone(child, run_script):
     Path("wait-body").touch()
     process = child(SCRIPT)
     process.wait_for(Path("reached-body").exists)
-    Path("wait-body").rename("kept")
-    Path("wait-body").touch()
-    run_script(SCRIPT.replace('"wait-"', '"hold-"').replace("def working()", "def beside()").replace("working()", "beside()"))
+    run_script(SCRIPT.replace('"wait-"', '"hold-"').replace("working()", "beside()"))
 
     assert mlmd_runs(Repository().store)[0] == "running"
     assert ("second", "RUNNING") in mlmd_states(Repository().store)
@@ -296,8 +294,7 @@ def strike():
 def arm():
     if kind == "event":
         return
-    for name in ("put_lineage_subgraph", "put_parent_contexts", "put_executions", "put_contexts", "put_artifacts",
-                 "put_attributions_and_associations"):
+    for name in [name for name in dir(metadata_store.MetadataStore) if name.startswith("put_")]:
         def wrap(call):
             def wrapped(*args, **kwargs):
                 if kind == "before":
@@ -332,13 +329,13 @@ def dies():
     arm()
     with events.listening(lambda event: strike() if kind == "event" else None):
         dying(plus).run()
-    return "alive"
+    return "alive" if count < target else "nothing"
 
 def dies_loudly():
     try:
         return dies()
-    except KeyboardInterrupt:
-        return "interrupted"
+    except BaseException as error:
+        return type(error).__name__
 
 def next_run():
     run = dying(plus).run()
@@ -366,11 +363,12 @@ while True:
     status, said = forked(dies_loudly)
     if said == "alive":
         break
-    assert (number == signal.SIGINT) == (said == "interrupted"), (target, status, said)
+    assert (number == signal.SIGKILL) == os.WIFSIGNALED(status), (target, status, said)
     status, before = forked(states)
     assert status == 0
     status, after = forked(next_run)
-    points.append({"point": target, "before": before, "next": after, "folder": folder, "status": status})
+    points.append({"point": target, "before": before, "next": after, "folder": folder, "status": status,
+                   "raised": said})
     os.chdir("..")
 print(json.dumps(points))
 """
@@ -425,12 +423,7 @@ def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(ru
         assert "RUNNING" not in [state for _, state in point["next"]["states"]], point
 
 
-TWO_WRITES = pytest.mark.xfail(strict=True, reason="a run is recorded before it is put below its pipeline")
-
-
-@pytest.mark.parametrize(
-    "kind", ["event", pytest.param("before", marks=TWO_WRITES), pytest.param("after", marks=TWO_WRITES)]
-)
+@everywhere
 def test_killed_anywhere_the_dead_run_is_listed_under_its_pipeline(run_script, kind):
     for point in points(run_script, kind, "SIGKILL"):
         assert point["next"]["of_pipeline"] == point["next"]["runs"], point
@@ -442,7 +435,12 @@ def test_interrupted_anywhere_the_next_run_is_right(run_script, kind):
         assert_right(point, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="between its record and its body, and between body and record, none cancels")
+@everywhere
+def test_interrupted_anywhere_it_is_the_interrupt_that_is_raised(run_script, kind):
+    for point in points(run_script, kind, "SIGINT"):
+        assert point["raised"] == "KeyboardInterrupt", point
+
+
 @everywhere
 def test_interrupted_anywhere_no_step_is_left_running(run_script, kind):
     for point in points(run_script, kind, "SIGINT"):
@@ -471,7 +469,8 @@ def counting(round: int):
 if sys.argv[2] == "die":
     print("go", flush=True)
 run = counting(int(sys.argv[1])).run()
-print(json.dumps({name: view.status for name, view in run.steps.items()} | {"result": run.steps["more_8"].output.read()}))
+result = run.steps["more_8"].output.read()
+print(json.dumps({name: view.status for name, view in run.steps.items()} | {"result": result}))
 """
 
 
@@ -504,5 +503,6 @@ def test_killed_at_random_moments(project, child, run_script):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_at_many_random_moments(project, child, run_script):
-    kill_at_random(project, child, run_script, rounds=50, seed=int.from_bytes(os.urandom(4)))
+    kill_at_random(project, child, run_script, rounds=40, seed=int.from_bytes(os.urandom(4)))

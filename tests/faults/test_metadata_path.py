@@ -12,8 +12,6 @@ from inspection import statuses
 
 from zencache import MetadataStoreError, Repository, pipeline, step
 
-RAW_ERROR = pytest.mark.xfail(strict=True, reason="Path.is_dir raises PermissionError before anything guards it")
-
 SCRIPT = """
 import json, sys
 from zencache import Repository, ZencacheError, pipeline, step
@@ -121,7 +119,7 @@ def test_a_database_of_another_program_is_refused_and_stays_as_it_is(project, jo
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
     database = sqlite3.connect(file)
     try:
-        assert database.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall() == [("orders",)]
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("orders",)]
         assert database.execute("SELECT * FROM orders").fetchall() == [(1, "tea"), (2, "milk")]
         assert database.execute("PRAGMA journal_mode").fetchone() == (journal,)
     finally:
@@ -185,7 +183,7 @@ def test_a_lock_file_that_cannot_be_made(project):
     [
         ("folder/metadata.db", 0o000),
         ("folder/metadata.db", 0o400),
-        pytest.param("folder", 0o000, marks=RAW_ERROR),
+        ("folder", 0o000),
         ("folder", 0o500),
     ],
     ids=["unreadable file", "read-only file", "unreadable folder", "read-only folder"],
@@ -207,9 +205,7 @@ def test_what_may_not_be_read_and_written(project, run_script, run_obeying_modes
     assert json.loads(run_script(SCRIPT, "folder/metadata.db").stdout) == {"one": "cached", "two": "cached"}
 
 
-@pytest.mark.parametrize(
-    "mode", [pytest.param(0o000, marks=RAW_ERROR), 0o500], ids=["unreadable", "read-only"]
-)
+@pytest.mark.parametrize("mode", [0o000, 0o500], ids=["unreadable", "read-only"])
 def test_a_missing_folder_that_may_not_be_made(project, run_obeying_modes, mode):
     closed = project / "closed"
     closed.mkdir()

@@ -27,7 +27,7 @@ class LocalArtifactStore(ArtifactStore):
         self._manifests: dict[str, Manifest] = {}
         # What this process has verified or written, by the state in which it saw the file. Any change
         # of a file's content changes its ctime, which no user can set.
-        self._verified: dict[Path, _FileState] = {}
+        self._verified: dict[str, _FileState] = {}
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
@@ -53,7 +53,8 @@ class LocalArtifactStore(ArtifactStore):
             self._make_visible(staged, target, manifest)
             self._manifests[manifest.digest.hash] = manifest
             for path in manifest.files:
-                self._verified[target / PAYLOAD / path] = _state(target / PAYLOAD / path)
+                file = f"{target}/{PAYLOAD}/{path}"
+                self._verified[file] = _state(file)
         return StoredObject(manifest.digest, str(target))
 
     def _make_visible(self, staged: Path, target: Path, manifest: Manifest) -> None:
@@ -78,49 +79,49 @@ class LocalArtifactStore(ArtifactStore):
         )
 
     def verify(self, digest: Digest) -> None:
-        target = self._path(digest)
+        target = self.uri(digest)
         manifest = self._manifest(digest, target)
         for path, expected in manifest.files.items():
             try:
-                size = os.stat(target / PAYLOAD / path).st_size
+                size = os.stat(f"{target}/{PAYLOAD}/{path}").st_size
             except OSError as error:
-                raise unusable(ArtifactMissing, digest, str(target), f"{path}: {error.strerror}") from error
+                raise unusable(ArtifactMissing, digest, target, f"{path}: {error.strerror}") from error
             if size != expected.size:
                 problem = f"{path} has {size} bytes, expected {expected.size}"
-                raise unusable(ArtifactDamaged, digest, str(target), problem)
+                raise unusable(ArtifactDamaged, digest, target, problem)
 
     def open(self, digest: Digest) -> Path:
         self.verify(digest)
-        target = self._path(digest)
+        target = self.uri(digest)
         for path, expected in self._manifests[digest.hash].files.items():
-            file = target / PAYLOAD / path
+            file = f"{target}/{PAYLOAD}/{path}"
             try:
                 state = _state(file)
                 if self._verified.get(file) == state:
                     continue
-                found = digest_file(file)
+                found = digest_file(Path(file))
             except OSError as error:
-                raise unusable(ArtifactMissing, digest, str(target), f"{path}: {error.strerror}") from error
+                raise unusable(ArtifactMissing, digest, target, f"{path}: {error.strerror}") from error
             if found != expected:
                 problem = f"{path} has digest {found.hash}, expected {expected.hash}"
-                raise unusable(ArtifactDamaged, digest, str(target), problem)
+                raise unusable(ArtifactDamaged, digest, target, problem)
             self._verified[file] = state
-        return target / PAYLOAD
+        return Path(target, PAYLOAD)
 
-    def _manifest(self, digest: Digest, target: Path) -> Manifest:
-        file = target / MANIFEST
+    def _manifest(self, digest: Digest, target: str) -> Manifest:
+        file = f"{target}/{MANIFEST}"
         try:
             state = _state(file)
             manifest = self._manifests.get(digest.hash)
             if manifest is not None and self._verified.get(file) == state:
                 return manifest
-            payload = file.read_bytes()
+            payload = Path(file).read_bytes()
         except OSError as error:
-            raise unusable(ArtifactMissing, digest, str(target), f"{MANIFEST}: {error.strerror}") from error
+            raise unusable(ArtifactMissing, digest, target, f"{MANIFEST}: {error.strerror}") from error
         try:
             manifest = Manifest.parse(payload, digest)
         except ValueError as error:
-            raise unusable(ArtifactDamaged, digest, str(target), error) from error
+            raise unusable(ArtifactDamaged, digest, target, error) from error
         self._manifests[digest.hash] = manifest
         self._verified[file] = state
         return manifest
@@ -134,7 +135,7 @@ class LocalArtifactStore(ArtifactStore):
                 target.rename(aside)
 
     def uri(self, digest: Digest) -> str:
-        return str(self._path(digest))
+        return f"{self.root}/{address(digest)}"
 
     def _path(self, digest: Digest) -> Path:
         return self.root / address(digest)
@@ -167,7 +168,7 @@ class LocalArtifactStore(ArtifactStore):
             return []
 
 
-def _state(path: Path) -> _FileState:
+def _state(path: str) -> _FileState:
     stat = os.stat(path)
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 

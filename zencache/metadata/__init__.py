@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from zencache.entity import Artifact, PipelineRun
@@ -35,12 +36,17 @@ class MetadataStore:
         """The stock ``ml_metadata.MetadataStore``, for any question that MLMD itself answers."""
         return self._connection.store
 
-    def begin_run(self, run: PipelineRun) -> RunWriter:
-        """The writer of a new run. Nothing is written before there is something to tell."""
+    def begin_run(self, run: PipelineRun, steps: Mapping[str, str]) -> RunWriter:
+        """The writer of a new run. Nothing is written before there is something to tell.
+
+        Args:
+            run: what is known of it when it begins.
+            steps: the name of each of its steps -> its MLMD system type, ``Train`` or ``Process``.
+        """
         context = self._connection.read(
             lambda store: store.get_context_by_type_and_name(schema.PIPELINE, run.pipeline)
         )
-        return RunWriter(self._connection, self._records, run, context)
+        return RunWriter(self._connection, self._records, run, steps, context)
 
     def cancel_run(self, run_name: str) -> int:
         """Mark what the dead process of a run left RUNNING as CANCELED; the number of its steps."""

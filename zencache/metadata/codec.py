@@ -9,13 +9,15 @@ artifact store as a record.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from zencache.digest import Digest
 from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
-from zencache.exceptions import ArtifactUnusable
+from zencache.exceptions import ArtifactStoreError, ArtifactUnusable, MaterializerError
+from zencache.materializer import json_value
 from zencache.metadata import schema
 from zencache.policy import Level, Reason
 
@@ -84,9 +86,9 @@ def put_parameters(properties: Any, parameters: Mapping[str, Any], records: Reco
             properties[name].bool_value = value
         elif type(value) is int and -_INT32 <= value < _INT32:
             properties[name].int_value = value
-        elif type(value) is float and float(f"{value:.6g}") == float(f"{value:.6f}") == value:
+        elif type(value) is float and math.isfinite(value) and _is_exact(value):
             properties[name].double_value = value
-        elif type(value) is float and abs(value) < float("inf"):
+        elif type(value) is float and math.isfinite(value):
             properties[name].double_value = value
             inexact[name] = value
         elif (
@@ -99,13 +101,30 @@ def put_parameters(properties: Any, parameters: Mapping[str, Any], records: Reco
             put_text(properties, name, value if isinstance(value, str) else _json(value))
             inexact[name] = value
     if inexact:
-        put_text(properties, schema.PARAMETERS, _json(inexact), records)
+        exact = {name: _exact_json(value) for name, value in inexact.items()}
+        put_text(properties, schema.PARAMETERS, _json(exact), records)
+
+
+def _is_exact(value: float) -> bool:
+    """Whether MLMD gives back the same double."""
+    return float(f"{value:.6g}") == float(f"{value:.6f}") == value
 
 
 def get_parameters(properties: Any, records: Records) -> dict[str, Any]:
     exact = get_json(properties, schema.PARAMETERS, records)
     names = [name for name in properties if not name.startswith((schema.PREFIX, "__"))]
-    return {name: exact[name] if name in exact else value_of(properties[name]) for name in sorted(names)}
+    return {
+        name: json_value.loads(exact[name]) if exact.get(name) else value_of(properties[name])
+        for name in sorted(names)
+    }
+
+
+def _exact_json(value: Any) -> str | None:
+    """A value in the exact form of the JSON materializer; None if it has none, and is kept as text only."""
+    try:
+        return json_value.dumps(value)
+    except MaterializerError:
+        return None
 
 
 def _json(value: Any) -> str:
@@ -138,7 +157,10 @@ def put_execution(
         put_text(properties, schema.FACTS, _json(execution.facts), records)
     if execution.error:
         put_text(properties, schema.ERROR, execution.error)
-        put_text(properties, schema.TRACEBACK, traceback, records)
+        try:
+            put_text(properties, schema.TRACEBACK, traceback, records)
+        except ArtifactStoreError:  # perhaps what the step failed of; its failure is recorded all the same
+            put_text(properties, schema.TRACEBACK, traceback[-schema.MAX_TEXT // 4 :])
     return proto
 
 

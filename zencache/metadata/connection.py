@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import sqlite3
@@ -25,6 +26,8 @@ _BACK_OFF = 0.005  # seconds, times the number of the attempt
 
 # One connection for each database in a process: SQLite's locks belong to the process.
 _connections: weakref.WeakValueDictionary[tuple[int, str], Connection] = weakref.WeakValueDictionary()
+# The last few SQLite files stay open, so that the next run finds types and pages where they were.
+_kept: collections.deque[Connection] = collections.deque(maxlen=4)
 _opening = threading.RLock()
 
 
@@ -45,6 +48,8 @@ def connect(url: str) -> Connection:
         if connection is None:
             connection = MemoryConnection(path) if scheme == "memory" else SqliteConnection(Path(path))
             _connections[key] = connection
+            if isinstance(connection, SqliteConnection):
+                _kept.append(connection)
         return connection
 
 
@@ -212,13 +217,13 @@ class SqliteConnection(Connection):
         return stat.st_dev, stat.st_ino
 
     def _check_path(self) -> None:
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             raise self._cannot_open("it is a folder", hint="Name a file in that folder, such as metadata.db.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._cannot_open(f"its folder cannot be made ({error.strerror})") from error
-        place = self.path if self.path.exists() else self.path.parent
+        place = self.path if os.path.exists(self.path) else self.path.parent
         if not os.access(place, os.R_OK | os.W_OK):
             raise self._cannot_open("it may not be read and written by this user")
 
@@ -277,7 +282,9 @@ def _stock_store(config: Any, url: str) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    """What a client says, without the query behind it, which holds the user's values."""
+    text = next(iter(str(error).splitlines()), "").partition(" query:")[0]
+    return text[:200] or type(error).__name__
 
 
 @contextmanager

@@ -6,7 +6,7 @@ prefix ``zencache_``; a property without it on an execution is a parameter of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zencache.digest import fingerprint
@@ -79,33 +79,30 @@ def context_type_ids(connection: Connection) -> dict[str, int]:
     def register(store: Any) -> None:
         known = {kind.name: kind.id for kind in store.get_context_types()}
         for name in CONTEXT_TYPES:
-            type_id = known.get(name)
-            if type_id is None:
-                type_id = store.put_context_type(proto.ContextType(name=name), can_add_fields=True)
-            connection.type_ids["context", name] = type_id
+            if name not in known:
+                known[name] = store.put_context_type(proto.ContextType(name=name), can_add_fields=True)
+        _remember(connection, "context", known)
 
-    if ("context", PIPELINE) not in connection.type_ids:
+    if any(("context", name) not in connection.type_ids for name in CONTEXT_TYPES):
         connection.write(register)
     return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
 
 
-def execution_type_ids(connection: Connection, bases: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Execution type -> id for ``(step, system base type)`` pairs, registered if need be."""
+def execution_type_ids(connection: Connection, steps: Mapping[str, str]) -> Mapping[str, int]:
+    """Step -> id of its execution type, registered with its system base type if need be."""
     from ml_metadata.proto import metadata_store_pb2 as proto
-
-    wanted = dict(bases)
 
     def register(store: Any) -> None:
         known = {kind.name: kind.id for kind in store.get_execution_types()}
-        for name, base in wanted.items():
+        for name, base in steps.items():
             if name not in known:
                 base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
                 known[name] = store.put_execution_type(proto.ExecutionType(name=name, base_type=base_type))
-            connection.type_ids["execution", name] = known[name]
+        _remember(connection, "execution", known)
 
-    if any(("execution", name) not in connection.type_ids for name in wanted):
+    if any(("execution", name) not in connection.type_ids for name in steps):
         connection.write(register)
-    return {name: connection.type_ids["execution", name] for name in wanted}
+    return {name: connection.type_ids["execution", name] for name in steps}
 
 
 def artifact_type_id(connection: Connection, name: str, base: str | None) -> int:
@@ -113,14 +110,19 @@ def artifact_type_id(connection: Connection, name: str, base: str | None) -> int
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     def register(store: Any) -> None:
-        for kind in store.get_artifact_types():
-            connection.type_ids["artifact", kind.name] = kind.id
-        if ("artifact", name) not in connection.type_ids:
+        known = {kind.name: kind.id for kind in store.get_artifact_types()}
+        if name not in known:
             kind = proto.ArtifactType(name=name)
             if base is not None:
                 kind.base_type = proto.ArtifactType.SystemDefinedBaseType.Value(_ARTIFACT_BASES[base])
-            connection.type_ids["artifact", name] = store.put_artifact_type(kind)
+            known[name] = store.put_artifact_type(kind)
+        _remember(connection, "artifact", known)
 
     if ("artifact", name) not in connection.type_ids:
         connection.write(register)
     return connection.type_ids["artifact", name]
+
+
+def _remember(connection: Connection, kind: str, ids: dict[str, int]) -> None:
+    """All ids at once: an interrupt must not leave some of them unknown."""
+    connection.type_ids.update({(kind, name): type_id for name, type_id in ids.items()})

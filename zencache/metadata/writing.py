@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,16 +21,27 @@ class RunWriter:
     The contexts of the pipeline and of the run go with every write, whole: a context that is put with
     its id is replaced in the same transaction, and one without is created in it.
 
+    Args:
+        steps: the name of each step of the run -> its MLMD system type, ``Train`` or ``Process``.
+
     Attributes:
         previous_run: the name of the pipeline's last run before this one; empty if there was none.
     """
 
-    def __init__(self, connection: Connection, records: Records, run: PipelineRun, pipeline: Any):
+    def __init__(
+        self,
+        connection: Connection,
+        records: Records,
+        run: PipelineRun,
+        steps: Mapping[str, str],
+        pipeline: Any,
+    ):
         self._connection = connection
         self._records = records
         self._run = run
         self._pipeline_id: int | None = None if pipeline is None else pipeline.id
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
+        self._steps = steps
         self._names: dict[str, int] = {}
         self._run_context: Any = None
 
@@ -41,19 +53,15 @@ class RunWriter:
     def is_recorded(self) -> bool:
         return self._run.id != 0
 
-    def register(self, execution: Execution, base: str) -> Execution:
+    def register(self, execution: Execution) -> Execution:
         """Record that a step's body starts, with its inputs."""
         (recorded,) = self._put(
-            [self._proto(execution, base)], [], self._input_edges([execution]), [execution.node]
+            [self._proto(execution)], [], self._input_edges([execution]), [execution.node]
         )
         return replace(execution, id=recorded)
 
     def complete(
-        self,
-        execution: Execution,
-        outputs: Mapping[str, Artifact],
-        types: Mapping[str, str | None],
-        base: str,
+        self, execution: Execution, outputs: Mapping[str, Artifact], types: Mapping[str, str | None]
     ) -> Execution:
         """Record success: state, outputs, events and the cache entry, in one transaction."""
         from ml_metadata.proto import metadata_store_pb2 as proto
@@ -69,7 +77,7 @@ class RunWriter:
         edges = [
             (0, index, codec.put_event(proto.Event(), [name], "OUTPUT")) for index, name in enumerate(outputs)
         ]
-        execution_proto = self._proto(execution, base)
+        execution_proto = self._proto(execution)
 
         def put(store: Any) -> list[int]:
             contexts = [*self._contexts([execution.node]), self._cache_context(store, execution)]
@@ -82,16 +90,16 @@ class RunWriter:
         }
         return replace(execution, outputs=recorded)
 
-    def end(self, execution: Execution, base: str, traceback: str = "") -> None:
+    def end(self, execution: Execution, traceback: str = "") -> None:
         """Record that a step failed or was canceled."""
-        self._put([self._proto(execution, base, traceback)], [], [], [execution.node])
+        edges = [] if execution.id else self._input_edges([execution])
+        self._put([self._proto(execution, traceback)], [], edges, [execution.node])
 
-    def hits(self, executions: Sequence[Execution], bases: Mapping[str, str]) -> list[Execution]:
+    def hits(self, executions: Sequence[Execution]) -> list[Execution]:
         """Record cached executions, all of them in two calls."""
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        schema.execution_type_ids(self._connection, {(e.step, bases[e.step]) for e in executions})
-        protos = [self._proto(execution, bases[execution.step]) for execution in executions]
+        protos = [self._proto(execution) for execution in executions]
         edges = self._input_edges(executions)
         for index, execution in enumerate(executions):
             for name, artifact in execution.outputs.items():
@@ -148,6 +156,7 @@ class RunWriter:
         edges: Any,
     ) -> tuple[list[int], list[int]]:
         """One transaction. It joins every context to every execution and artifact that it is given."""
+        from ml_metadata import errors
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         execution_ids, artifact_ids, context_ids = store.put_lineage_subgraph(
@@ -158,7 +167,8 @@ class RunWriter:
         self._run = replace(self._run, id=run_id)
         if is_new:
             parent = proto.ParentContext(child_id=run_id, parent_id=self._pipeline_id)
-            store.put_parent_contexts([parent])
+            with suppress(errors.AlreadyExistsError):  # recorded before an interrupt hid it from us
+                store.put_parent_contexts([parent])
         return execution_ids, artifact_ids
 
     def _contexts(self, nodes: Sequence[str]) -> list[Any]:
@@ -228,10 +238,10 @@ class RunWriter:
         context.custom_properties[schema.ENTRY].string_value = json.dumps(pointer)
         return context
 
-    def _proto(self, execution: Execution, base: str, traceback: str = "") -> Any:
+    def _proto(self, execution: Execution, traceback: str = "") -> Any:
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        type_ids = schema.execution_type_ids(self._connection, [(execution.step, base)])
+        type_ids = schema.execution_type_ids(self._connection, self._steps)
         filled = proto.Execution(type_id=type_ids[execution.step])
         if execution.id:
             filled.id = execution.id
@@ -263,9 +273,10 @@ class RunWriter:
 
 
 def cancel_run(connection: Connection, records: Records, run_name: str) -> int:
-    """Record that the process of a run died: what it left RUNNING is CANCELED. Returns how many steps.
+    """Record that a run ended without a word: what it left RUNNING is CANCELED. Returns how many steps.
 
-    Only the state is written, under a mask: a put without one would wipe every other fact.
+    Only the state is written, under a mask: a put without one would wipe every other fact. A run that
+    ended between being recorded and being put below its pipeline is put there.
     """
     run = connection.read(lambda store: store.get_context_by_type_and_name(schema.PIPELINE_RUN, run_name))
     if run is None or codec.get_run(run, records).status is not Status.RUNNING:
@@ -282,7 +293,20 @@ def cancel_run(connection: Connection, records: Records, run_name: str) -> int:
         store.put_contexts([run], field_mask_paths=[f"custom_properties.{schema.STATUS}"])
 
     connection.write(put)
+    _put_below_pipeline(connection, run)
     return len(running)
+
+
+def _put_below_pipeline(connection: Connection, run: Any) -> None:
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    if connection.read(lambda store: store.get_parent_contexts_by_context(run.id)):
+        return
+    name = codec.get_text(run.custom_properties, schema.PIPELINE_OF_RUN)
+    parent = connection.read(lambda store: store.get_context_by_type_and_name(schema.PIPELINE, name))
+    if parent is not None:
+        link = proto.ParentContext(child_id=run.id, parent_id=parent.id)
+        connection.write(lambda store: store.put_parent_contexts([link]))
 
 
 def mark_artifact(connection: Connection, artifact: Artifact, state: str) -> None:
