@@ -39,8 +39,10 @@ LAYERS = [
     ["recovery"],
     ["execution"],
     # L5
+    ["why"],
     ["view"],
     ["repository"],
+    ["plan"],
     ["invocation"],
     ["log"],
     ["progress"],

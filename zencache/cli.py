@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import traceback
@@ -63,12 +64,21 @@ def init(folder: str) -> None:
 @click.option(
     "--cache/--no-cache", "enable_cache", default=None, help="Use the cache for every step, or for none."
 )
-def run(target: str, params: tuple[str, ...], run_name: str | None, enable_cache: bool | None) -> None:
+@click.option(
+    "--refresh", multiple=True, metavar="STEP[+]", help="Run a step anew; with + also all below it."
+)
+def run(
+    target: str,
+    params: tuple[str, ...],
+    run_name: str | None,
+    enable_cache: bool | None,
+    refresh: tuple[str, ...],
+) -> None:
     """Run a pipeline: one that FILE binds, or a @pipeline function in it, bound with its defaults."""
     from zencache.loading import load_pipeline
 
     pipeline = load_pipeline(target, _parse_params(params))
-    click.echo(pipeline.run(run_name=run_name, enable_cache=enable_cache).name)
+    click.echo(pipeline.run(run_name=run_name, enable_cache=enable_cache, refresh=refresh or None).name)
 
 
 @main.command()
@@ -104,6 +114,56 @@ def show(run_name: str, as_json: bool) -> None:
     for step in found.steps.values():
         if step.error:
             click.echo(f"{step.name} failed: {step.error}")
+
+
+@main.command()
+@click.argument("target", metavar="FILE[:PIPELINE]")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline.")
+@click.option("--cache/--no-cache", "enable_cache", default=None, help="As for `run`.")
+@click.option("--refresh", multiple=True, metavar="STEP[+]", help="As for `run`.")
+@as_json
+def plan(
+    target: str, params: tuple[str, ...], enable_cache: bool | None, refresh: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what a run would do now, and why. Nothing runs and nothing is changed."""
+    from zencache.loading import load_pipeline
+
+    made = load_pipeline(target, _parse_params(params)).plan(
+        enable_cache=enable_cache, refresh=refresh or None
+    )
+    if as_json:
+        rows = [
+            {"step": s.name, "prediction": s.prediction.value, "reasons": s.reasons, "seconds": s.seconds}
+            for s in made
+        ]
+        click.echo(json.dumps({"pipeline": made.pipeline, "seconds": made.seconds, "steps": rows}, indent=2))
+    else:
+        click.echo(str(made))
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@click.argument("step")
+@as_json
+def why(run_name: str, step: str, as_json: bool) -> None:
+    """Tell why STEP of RUN was taken from the cache, or was not."""
+    told = _find_run(run_name).steps[step].why()
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(told), "follows_from": told.follows_from}, indent=2))
+    else:
+        click.echo(str(told))
+
+
+@main.command()
+@click.argument("run_a", metavar="RUN_A")
+@click.argument("run_b", metavar="RUN_B")
+@as_json
+def diff(run_a: str, run_b: str, as_json: bool) -> None:
+    """Tell in which step two runs first differ, and in which parts of its cache key."""
+    from zencache.repository import Repository
+
+    found = Repository().compare(_find_run(run_a), _find_run(run_b))
+    click.echo(json.dumps(dataclasses.asdict(found), indent=2) if as_json else str(found))
 
 
 @main.group()

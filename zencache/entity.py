@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
@@ -114,7 +114,7 @@ class Execution:
 
     ``key_parts`` maps the label of each part of the cache key to the part's fingerprint; a cached
     execution has none of its own: those of ``source_id``, which it was taken from, are the same.
-    ``duration`` is in seconds.
+    ``duration`` is in seconds. ``untracked`` says what the key could not follow.
     """
 
     id: int
@@ -130,6 +130,7 @@ class Execution:
     started: datetime | None = None
     source_id: int | None = None
     error: str = ""
+    untracked: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
@@ -137,7 +138,10 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class PipelineRun:
-    """One invocation of a pipeline. ``duration`` and ``saved`` are in seconds."""
+    """One invocation of a pipeline. ``duration`` and ``saved`` are in seconds.
+
+    ``previous`` is the name of the pipeline's run before it; empty if there was none.
+    """
 
     id: int
     name: str
@@ -147,6 +151,12 @@ class PipelineRun:
     ended: datetime | None = None
     duration: float = 0.0
     saved: float = 0.0
+    previous: str = ""
     definition: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def planned(cls, pipeline: str, *, previous: str) -> PipelineRun:
+        """A run that has not begun."""
+        return cls(0, "", pipeline, Status.RUNNING, datetime.now(timezone.utc), previous=previous)

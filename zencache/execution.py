@@ -117,7 +117,8 @@ class RunExecution:
             execution = self._take(execution, decision.entry, started)
         else:
             events.emit(events.DidMiss(self._run, node.name, decision))
-            execution = replace(execution, key_parts=key.parts, facts=self._facts)
+            untracked = self._keys.untracked.get(node.step.name, ())
+            execution = replace(execution, key_parts=key.parts, facts=self._facts, untracked=untracked)
             execution = self._execute(node, execution, arguments, started)
         self.executions[node.name] = execution
         cached = execution.status is Status.CACHED

@@ -18,9 +18,12 @@ from zencache.environment import environment_facts
 from zencache.exceptions import DeclarationError, StepFailed, ZencacheError, error_text
 from zencache.execution import RunExecution, StepError
 from zencache.fingerprint import FileFingerprints
+from zencache.metadata import MetadataStore
 from zencache.options import CacheOptions
 from zencache.output import execution_base
+from zencache.plan import Plan, make_plan
 from zencache.repository import Repository
+from zencache.stores import Stores
 from zencache.view import Run
 from zencache.wiring import Node
 
@@ -126,6 +129,15 @@ class _Ending:
                 skipped=self._steps - len(executions),
             )
         )
+
+
+def plan(pipeline: str, nodes: Sequence[Node], *, repository: Repository, options: CacheOptions) -> Plan:
+    """What :func:`invoke` would do now. A metadata store that is not there yet is not made."""
+    stores = repository.stores
+    if not stores.metadata.exists:
+        stores = Stores(MetadataStore(f"memory://{secrets.token_hex(8)}", stores.artifacts), stores.artifacts)
+    order = scheduler.order({node.name: node.upstream for node in nodes})
+    return make_plan(pipeline, nodes, order, options, stores, repository.files)
 
 
 def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:

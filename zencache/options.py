@@ -37,8 +37,20 @@ class CacheOptions:
 
     def decide(self, cache: Cache, node: Node, cache_key: str) -> Decision:
         """Whether a node is taken from the cache: the one place where runs and plans decide."""
+        bypass, level = self._switch(node)
+        if bypass is not None:
+            return bypass
+        expires_in = self.policy_of(node.step).expires_in
+        assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
+        return cache.lookup(cache_key, level, expires_in)
+
+    def bypass(self, node: Node) -> Decision | None:
+        """The decision about a node that runs whatever its key is; None if it is looked up."""
+        return self._switch(node)[0]
+
+    def _switch(self, node: Node) -> tuple[Decision | None, Level]:
         if node.name in self.refresh:
-            return Decision(Outcome.MISS, Reason.REFRESH, Level.RUN)
+            return Decision(Outcome.MISS, Reason.REFRESH, Level.RUN), Level.RUN
         switch = cache_switch(
             run=self.run,
             pipeline=self.pipeline,
@@ -46,10 +58,8 @@ class CacheOptions:
             has_outputs=bool(node.step.outputs),
         )
         if not switch.enabled:
-            return Decision(Outcome.MISS, switch.reason, switch.level)
-        expires_in = self.policy_of(node.step).expires_in
-        assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
-        return cache.lookup(cache_key, switch.level, expires_in)
+            return Decision(Outcome.MISS, switch.reason, switch.level), switch.level
+        return None, switch.level
 
 
 def refreshed(nodes: Sequence[Node], refresh: bool | str | Iterable[str] | None) -> frozenset[str]:

@@ -12,9 +12,10 @@ from zencache import events, log, scheduler
 from zencache.binding import place
 from zencache.declaration import check_name, check_options, check_policy
 from zencache.exceptions import DeclarationError, nearest
-from zencache.invocation import invoke
+from zencache.invocation import invoke, plan
 from zencache.key import check_fingerprints
 from zencache.options import CacheOptions, refreshed
+from zencache.plan import Plan
 from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
 from zencache.repository import Repository
@@ -135,6 +136,26 @@ class Pipeline:
                 options=options,
                 run_name=run_name,
             )
+
+    def plan(
+        self,
+        *,
+        enable_cache: bool | None = None,
+        refresh: bool | str | Iterable[str] | None = None,
+        repository: Repository | None = None,
+    ) -> Plan:
+        """What :meth:`run` with the same arguments would do now, and why. It changes nothing.
+
+        Returns:
+            For each step ``HIT``, ``MISS`` with reasons, or ``UNKNOWN`` if it depends on a step that will
+            run, and the time to expect from recorded durations. ``print`` shows it as a table.
+
+        Raises:
+            DeclarationError: ``refresh`` names no step.
+            MetadataStoreError, NotFoundError: as :meth:`run`.
+        """
+        options = self._run_options(enable_cache, refresh)
+        return plan(self.name, self._nodes, repository=repository or Repository(), options=options)
 
     def definition(self) -> dict[str, Any]:
         """The pipeline as it is recorded: its nodes, and what goes where."""

@@ -11,6 +11,7 @@ from zencache.fingerprint import FileFingerprints
 from zencache.settings import FOLDER, find_settings, make_folder
 from zencache.stores import Stores, open_stores
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
+from zencache.why import Comparison, compare
 
 
 class Repository:
@@ -122,6 +123,16 @@ class Repository:
             }
             found = [artifact for artifact in found if artifact.id in made]
         return [ArtifactView(self.stores, artifact) for artifact in found]
+
+    def compare(self, run_a: Run | str, run_b: Run | str) -> Comparison:
+        """Two runs, or runs of two names, held against each other: the first step that differs, and in what.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        one, other = (self.get_run(run) if isinstance(run, str) else run for run in (run_a, run_b))
+        sides = tuple([view.execution for view in run.steps.values()] for run in (one, other))
+        return compare(self.stores.metadata.read, (one.record, other.record), (sides[0], sides[1]))
 
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"

@@ -22,6 +22,13 @@ def check_order(graph: Mapping[str, Iterable[str]]) -> None:
         ) from error
 
 
+def order(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes in the order in which :func:`run` visits them if none fails."""
+    visited: list[str] = []
+    run(graph, visited.append, lambda node, cause: None, lambda error: False)
+    return visited
+
+
 def run(
     graph: Mapping[str, Iterable[str]],
     visit: Callable[[str], None],

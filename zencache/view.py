@@ -12,6 +12,7 @@ from zencache.cache import Cache
 from zencache.entity import Artifact, Execution, PipelineRun, Status
 from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
 from zencache.stores import Stores
+from zencache.why import Why, why
 
 
 class PipelineView:
@@ -36,6 +37,11 @@ class Run:
     def __init__(self, stores: Stores, run: PipelineRun):
         self._stores = stores
         self._run = run
+
+    @property
+    def record(self) -> PipelineRun:
+        """The recorded facts behind this view."""
+        return self._run
 
     @property
     def name(self) -> str:
@@ -193,6 +199,15 @@ class StepView:
     def reason(self) -> str:
         """Why it was taken from the cache, or was not."""
         return str(self.execution.decision) if self.execution.decision else ""
+
+    def why(self) -> Why:
+        """Why it was taken from the cache, or was not; printed, it tells part by part.
+
+        What differs from the nearest earlier execution of the step is named by the labels of the cache
+        key: a code unit, a parameter with both values, an input with what produced it, a file, a package.
+        """
+        others = {name: view.execution for name, view in self.run.steps.items()}
+        return why(self._stores.metadata.read, self.run.record, self.execution, others)
 
     @property
     def inputs(self) -> dict[str, ArtifactView]:

@@ -32,6 +32,11 @@ class MetadataStore:
         self.read = Reader(self._connection, records)
 
     @property
+    def exists(self) -> bool:
+        """Whether there is anything to read yet; asking does not make it."""
+        return self._connection.exists
+
+    @property
     def stock(self) -> Any:
         """The stock ``ml_metadata.MetadataStore``, for any question that MLMD itself answers."""
         return self._connection.store

@@ -155,6 +155,8 @@ def put_execution(
         put_text(properties, schema.KEY_PARTS, _json(execution.key_parts), records)
     if execution.facts:
         put_text(properties, schema.FACTS, _json(execution.facts), records)
+    if execution.untracked:
+        put_text(properties, schema.UNTRACKED, "\n".join(execution.untracked), records)
     if execution.error:
         put_text(properties, schema.ERROR, execution.error)
         try:
@@ -183,6 +185,7 @@ def get_execution(
         started=_time(proto.create_time_since_epoch),
         source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
         error=get_text(properties, schema.ERROR),
+        untracked=tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
         facts=get_json(properties, schema.FACTS, records),
         inputs=inputs,
         outputs=outputs,
@@ -264,6 +267,8 @@ def put_run_facts(proto: Any, run: PipelineRun, records: Records) -> Any:
     properties = proto.custom_properties
     properties[schema.PIPELINE_OF_RUN].string_value = run.pipeline
     properties[schema.STARTED].string_value = run.started.isoformat()
+    if run.previous:
+        properties[schema.PREVIOUS].string_value = run.previous
     put_text(properties, schema.DEFINITION, _json(run.definition), records)
     put_text(properties, schema.OPTIONS, _json(run.options), records)
     put_text(properties, schema.FACTS, _json(run.facts), records)
@@ -296,6 +301,7 @@ def get_run(proto: Any, records: Records) -> PipelineRun:
         ended=_parse_time(ended) if ended else None,
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
         saved=properties[schema.SAVED].double_value if schema.SAVED in properties else 0.0,
+        previous=get_text(properties, schema.PREVIOUS),
         definition=get_json(properties, schema.DEFINITION, records),
         options=get_json(properties, schema.OPTIONS, records),
         facts=get_json(properties, schema.FACTS, records),

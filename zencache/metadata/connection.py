@@ -99,6 +99,11 @@ class Connection:
                 self._pid = os.getpid()
             return self._store
 
+    @property
+    def exists(self) -> bool:
+        """Whether the database has been made."""
+        return True
+
     def read(self, call: Callable[[Any], T]) -> T:
         """Call with the stock client; an error becomes a MetadataStoreError, a broken client a new one."""
         from ml_metadata import errors
@@ -174,6 +179,10 @@ class SqliteConnection(Connection):
         self.path = path
         self._lock = filelock.FileLock(f"{path}.lock", timeout=_LOCK_TIMEOUT, thread_local=False)
         self._inode: tuple[int, int] | None = None
+
+    @property
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
 
     def write(self, call: Callable[[Any], T]) -> T:
         with self._guard, self._locked():

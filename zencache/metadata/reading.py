@@ -50,6 +50,11 @@ class Reader:
             for e in complete
         ]
 
+    def last_run(self, pipeline: str) -> str:
+        """The name of the last run of a pipeline; empty if there is none."""
+        context = self._context(schema.PIPELINE, pipeline)
+        return codec.get_text(context.custom_properties, schema.LAST_RUN) if context else ""
+
     def keys_of_run(self, run: str) -> list[str]:
         """The cache keys that a run had: what to ask for ahead of the next one of its pipeline."""
         context = self._context(schema.PIPELINE_RUN, run) if run else None

@@ -38,9 +38,9 @@ class RunWriter:
     ):
         self._connection = connection
         self._records = records
-        self._run = run
         self._pipeline_id: int | None = None if pipeline is None else pipeline.id
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
+        self._run = replace(run, previous=self.previous_run)
         self._steps = steps
         self._names: dict[str, int] = {}
         self._run_context: Any = None

@@ -1,0 +1,182 @@
+"""What a run would do: the decision about each step, predicted by the code that will take it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from zencache.artifact_store import open_artifact_store
+from zencache.cache import Cache
+from zencache.entity import Artifact, Decision, Execution, PipelineRun, Status
+from zencache.fingerprint import FileFingerprints
+from zencache.given import GivenValues
+from zencache.key import KeyMaker
+from zencache.options import CacheOptions
+from zencache.policy import Reason
+from zencache.stores import Stores
+from zencache.why import differences, nearest_earlier, reason_text
+from zencache.wiring import Node
+
+
+class Prediction(str, Enum):
+    """What is known of a step before the run."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    UNKNOWN = "UNKNOWN"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step of a plan.
+
+    Args:
+        name: its name in the pipeline.
+        prediction: HIT, MISS, or UNKNOWN if it depends on a step that will run.
+        reasons: why, in words.
+        seconds: how long it took the last time it ran; 0.0 for a hit, None if it never ran.
+    """
+
+    name: str
+    prediction: Prediction
+    reasons: tuple[str, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What ``run()`` would do now, step by step in wiring order. ``print`` shows it as a table."""
+
+    pipeline: str
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The time to expect, as far as it is known: that of every step that will or may run."""
+        return sum(step.seconds or 0.0 for step in self.steps)
+
+    def __getitem__(self, name: str) -> PlannedStep:
+        return next(step for step in self.steps if step.name == name)
+
+    def __iter__(self) -> Iterator[PlannedStep]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        width = max(len(step.name) for step in self.steps)
+        lines = [f"Plan of {self.pipeline}: about {self.seconds:.1f}s"]
+        for step in self.steps:
+            seconds = "       ?" if step.seconds is None else f"{step.seconds:7.3f}s"
+            lines.append(
+                f"  {step.name:<{width}}  {step.prediction:<7}  {seconds}  {'; '.join(step.reasons)}"
+            )
+        return "\n".join(lines)
+
+
+def make_plan(
+    pipeline: str,
+    nodes: Sequence[Node],
+    order: Sequence[str],
+    options: CacheOptions,
+    stores: Stores,
+    files: FileFingerprints,
+) -> Plan:
+    """Predict a run of some nodes, visited in ``order``. Nothing is written to either store.
+
+    Raises:
+        NotFoundError, ConfigurationError: a file or a package that a step depends on is not there.
+        UnfingerprintableError: code or a parameter holds a value that has no faithful fingerprint.
+    """
+    with tempfile.TemporaryDirectory(prefix="zencache-") as folder:
+        planner = _Planner(pipeline, nodes, options, stores, files, Path(folder))
+        for name in order:
+            planner.visit(name)
+        return Plan(pipeline, tuple(planner.planned[node.name] for node in nodes))
+
+
+class _Planner:
+    def __init__(
+        self,
+        pipeline: str,
+        nodes: Sequence[Node],
+        options: CacheOptions,
+        stores: Stores,
+        files: FileFingerprints,
+        scratch: Path,
+    ):
+        self.planned: dict[str, PlannedStep] = {}
+        self._nodes = {node.name: node for node in nodes}
+        self._options = options
+        self._read = stores.metadata.read
+        self._cache = Cache(stores.metadata, stores.artifacts, read_only=True)
+        self._given = GivenValues(stores.metadata, open_artifact_store(str(scratch)), files, None)
+        self._keys = KeyMaker(files)
+        self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
+        self._outputs: dict[str, Mapping[str, Artifact]] = {}
+        self._new_keys: dict[str, str] = {}  # key -> the first step of this plan that will run with it
+        last = self._read.last_run(pipeline)
+        self._cache.ask_ahead(self._read.keys_of_run(last))
+        self._run = PipelineRun.planned(pipeline, previous=last)
+
+    def visit(self, name: str) -> None:
+        node = self._nodes[name]
+        will_run = [source for source, _ in node.inputs.values() if source not in self._outputs]
+        if will_run:
+            self.planned[name] = self._of_unknown_inputs(node, list(dict.fromkeys(will_run)))
+            return
+        made = {argument: self._outputs[source][output] for argument, (source, output) in node.inputs.items()}
+        inputs = made | self._given.artifacts(node)
+        key = self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
+        decision = self._options.decide(self._cache, node, key.hex)
+        execution = replace(
+            self._execution(node, decision), cache_key=key.hex, key_parts=key.parts, inputs=inputs
+        )
+        if decision.entry is not None:
+            self._outputs[name] = decision.entry.outputs
+            self.planned[name] = PlannedStep(name, Prediction.HIT, (reason_text(execution),), 0.0)
+        elif decision.reason is Reason.NO_ENTRY and key.hex in self._new_keys:
+            same = f"the same key as {self._new_keys[key.hex]}, which will run"
+            self.planned[name] = PlannedStep(name, Prediction.HIT, (same,), 0.0)
+        else:
+            self._new_keys.setdefault(key.hex, name)
+            self.planned[name] = self._miss(execution, decision)
+
+    def _of_unknown_inputs(self, node: Node, sources: list[str]) -> PlannedStep:
+        """A step below one that will run is not known, unless it runs whatever its inputs are."""
+        bypass = self._options.bypass(node)
+        execution = self._execution(node, bypass)
+        seconds = self._seconds(nearest_earlier(self._read, self._run, execution))
+        if bypass is not None:
+            return PlannedStep(node.name, Prediction.MISS, (reason_text(execution),), seconds)
+        reason = f"depends on {', '.join(sources)}, which will run"
+        return PlannedStep(node.name, Prediction.UNKNOWN, (reason,), seconds)
+
+    def _miss(self, execution: Execution, decision: Decision) -> PlannedStep:
+        earlier = nearest_earlier(self._read, self._run, execution)
+        reasons: tuple[str, ...] = (reason_text(execution),)
+        if decision.reason is Reason.NO_ENTRY and earlier is not None:
+            node = self._nodes[execution.node]
+            sources = {argument: source for argument, (source, _) in node.inputs.items()}
+            statuses = dict.fromkeys(self._outputs, Status.CACHED)
+            found = differences(execution, earlier, sources, statuses)
+            reasons = tuple(str(difference) for difference in found) or reasons
+        return PlannedStep(execution.node, Prediction.MISS, reasons, self._seconds(earlier))
+
+    def _execution(self, node: Node, decision: Decision | None) -> Execution:
+        return Execution(
+            0, node.step.name, node.name, "", Status.RUNNING, parameters=node.parameters, decision=decision
+        )
+
+    def _seconds(self, earlier: Execution | None) -> float | None:
+        """How long the step took when it last ran: that of a cached execution is its source's time."""
+        if earlier is not None and earlier.source_id is not None:
+            earlier = next(iter(self._read.executions_by_id([earlier.source_id])), earlier)
+        return earlier.duration if earlier is not None else None

@@ -1,0 +1,263 @@
+"""Why a step ran: the parts of its cache key held against those of the nearest earlier execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zencache.entity import Execution, PipelineRun, Status
+from zencache.metadata import Reader
+from zencache.policy import Level, Reason
+
+_RUNS_BACK = 50  # runs of the pipeline that are asked before any execution of the step will do
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One labelled part of two cache keys that differs.
+
+    Args:
+        label: of the part, e.g. ``"parameter epochs"``.
+        text: the part with what it was and what it is, e.g. ``"parameter epochs: 1 -> 2"``.
+        follows_from: the step of the same run whose running again explains it; empty for a cause.
+    """
+
+    label: str
+    text: str
+    follows_from: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a step was taken from the cache, or was not.
+
+    Args:
+        step: its name in the run.
+        status: what became of it.
+        reason: the reason of the decision, in words.
+        differences: what differs from the nearest earlier execution, causes first.
+        compared_with: the run of that execution; empty if there is none.
+        untracked: what the cache key could not follow.
+    """
+
+    step: str
+    status: str
+    reason: str
+    differences: tuple[Difference, ...] = ()
+    compared_with: str = ""
+    untracked: tuple[str, ...] = ()
+
+    @property
+    def follows_from(self) -> tuple[str, ...]:
+        """The steps above that explain it, if nothing of its own changed."""
+        if any(not difference.follows_from for difference in self.differences):
+            return ()
+        return tuple(dict.fromkeys(difference.follows_from for difference in self.differences))
+
+    def __str__(self) -> str:
+        lines = [f"{self.step}: {self.status}, because {self.reason}"]
+        if self.compared_with:
+            lines.append(f"  compared with run {self.compared_with}")
+        lines += [f"  {difference}" for difference in self.differences]
+        if self.follows_from:
+            lines.append(f"  nothing of its own changed: it follows from {', '.join(self.follows_from)}")
+        lines += [f"  untracked: {sentence}" for sentence in self.untracked]
+        return "\n".join(lines)
+
+
+def why(read: Reader, run: PipelineRun, execution: Execution, others: Mapping[str, Execution]) -> Why:
+    """Explain one execution of a run.
+
+    Args:
+        read: the metadata store.
+        run: the run it belongs to.
+        execution: what is to be explained.
+        others: node -> execution of the same run, to tell which inputs come from steps that ran.
+    """
+    told = Why(execution.node, execution.status.value, reason_text(execution), untracked=execution.untracked)
+    if execution.status is Status.CACHED and execution.source_id is not None:
+        for source in read.executions_by_id([execution.source_id]):
+            return replace(told, reason=f"{told.reason}: made by run {source.run} in {source.duration:.3f}s")
+    if execution.decision is None or execution.decision.reason is not Reason.NO_ENTRY:
+        return told
+    earlier = nearest_earlier(read, run, execution)
+    if earlier is None:
+        return replace(told, reason="no execution of this step is recorded before it")
+    statuses = {node: other.status for node, other in others.items()}
+    found = differences(execution, earlier, sources_of(run.definition, execution.node), statuses)
+    return replace(told, differences=found, compared_with=earlier.run)
+
+
+def reason_text(execution: Execution) -> str:
+    """The reason of a decision in words, with the level that made it where a level did."""
+    decision = execution.decision
+    if decision is None:
+        return (
+            "it was never decided"
+            if execution.status is Status.SKIPPED
+            else "it failed before it was decided"
+        )
+    if decision.reason is Reason.CACHE_OFF and decision.level is not Level.DEFAULT:
+        return f"caching is off at the level of the {decision.level.value}"
+    return str(decision)
+
+
+def nearest_earlier(read: Reader, run: PipelineRun, execution: Execution) -> Execution | None:
+    """The last execution of this node in an earlier run of the pipeline, else the last of its step.
+
+    That of a cached one is the execution that it was taken from.
+    """
+    name = run.previous
+    for _ in range(_RUNS_BACK):
+        previous = read.run(name) if name else None
+        if previous is None:
+            break
+        for candidate in reversed(read.executions_of_run(previous.id)):
+            if candidate.node == execution.node and candidate.cache_key:
+                return with_parts(read, [candidate])[0]
+        name = previous.previous
+    before = [
+        candidate
+        for candidate in read.executions_of_type(execution.step)
+        if candidate.key_parts and (not execution.id or candidate.id < execution.id)
+    ]
+    return before[-1] if before else None
+
+
+def with_parts(read: Reader, executions: Sequence[Execution]) -> list[Execution]:
+    """The executions, cached ones with the key parts of their source."""
+    wanted = [e.source_id for e in executions if e.source_id is not None and not e.key_parts]
+    sources = {source.id: source for source in read.executions_by_id(wanted)}
+    return [
+        replace(e, key_parts=sources[e.source_id].key_parts) if e.source_id in sources else e
+        for e in executions
+    ]
+
+
+def sources_of(definition: Mapping[str, Any], node: str) -> dict[str, str]:
+    """Argument -> the step that it comes from, of one node of a recorded pipeline."""
+    for row in definition.get("steps", []):
+        if row["name"] == node:
+            return {argument: source for argument, (source, _) in row["inputs"].items()}
+    return {}
+
+
+def differences(
+    now: Execution, before: Execution, sources: Mapping[str, str], statuses: Mapping[str, Status | None]
+) -> tuple[Difference, ...]:
+    """The parts in which two executions differ, causes first.
+
+    Args:
+        now, before: executions with their key parts.
+        sources: argument of ``now`` -> the step that it comes from.
+        statuses: step -> what became of it in the run of ``now``; None if it will run.
+    """
+    found = []
+    for label in _differing(now.key_parts, before.key_parts):
+        kind, _, name = label.partition(" ")
+        if kind == "parameter":
+            old, new = _shown(before.parameters, name), _shown(now.parameters, name)
+            found.append(Difference(label, f"{label}: {old} -> {new}"))
+        elif kind == "input" and name in sources:
+            found.append(_input_difference(label, sources[name], statuses))
+        elif kind == "input":
+            found.append(Difference(label, f"{label}: other content was given"))
+        elif label not in before.key_parts:
+            found.append(Difference(label, f"{label} (new)"))
+        elif label not in now.key_parts:
+            found.append(Difference(label, f"{label} (gone)"))
+        else:
+            found.append(Difference(label, label))
+    if not found and now.cache_key != before.cache_key:
+        found.append(Difference("code", "code: the order in which it is reached"))
+    return tuple(sorted(found, key=lambda difference: bool(difference.follows_from)))
+
+
+def _input_difference(label: str, source: str, statuses: Mapping[str, Status | None]) -> Difference:
+    if statuses.get(source) is Status.CACHED:
+        return Difference(
+            label, f"{label}: from {source}, another of whose results is used", follows_from=source
+        )
+    return Difference(label, f"{label}: from {source}, which ran", follows_from=source)
+
+
+def _differing(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+    """Labels whose fingerprints differ. A unit that only moved to another module is the same unit."""
+    labels = [label for label in {**now, **before} if now.get(label) != before.get(label)]
+    gone = _units(label for label in labels if label not in now)
+    new = _units(label for label in labels if label not in before)
+    moved = {
+        label
+        for unit in gone.keys() & new.keys()
+        if before[gone[unit]] == now[new[unit]]
+        for label in (gone[unit], new[unit])
+    }
+    return [label for label in labels if label not in moved]
+
+
+def _units(labels: Iterable[str]) -> dict[str, str]:
+    """Last name of a code unit -> label."""
+    return {label.rpartition(".")[2]: label for label in labels if label.startswith("code: ")}
+
+
+def _shown(parameters: Mapping[str, Any], name: str) -> str:
+    return f"{parameters[name]!r:.80}" if name in parameters else "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class StepComparison:
+    """One step of two runs. ``differences`` are from the first run to the second."""
+
+    step: str
+    statuses: tuple[str, str]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs, step by step in wiring order."""
+
+    runs: tuple[str, str]
+    steps: tuple[StepComparison, ...]
+
+    @property
+    def first_difference(self) -> StepComparison | None:
+        """The first step whose cache key differs: where two runs part."""
+        return next((step for step in self.steps if step.differences), None)
+
+    def __str__(self) -> str:
+        first = self.first_difference
+        if first is None:
+            return f"{self.runs[0]} and {self.runs[1]} are the same in every step."
+        lines = [f"{self.runs[0]} and {self.runs[1]} first differ in {first.step}:"]
+        for step in self.steps:
+            lines += [f"  {step.step}: {difference}" for difference in step.differences]
+        return "\n".join(lines)
+
+
+def compare(
+    read: Reader,
+    runs: tuple[PipelineRun, PipelineRun],
+    executions: tuple[Sequence[Execution], Sequence[Execution]],
+) -> Comparison:
+    """Hold two runs against each other, from the first to the second."""
+    before, now = ({e.node: e for e in with_parts(read, side)} for side in executions)
+    statuses: dict[str, Status | None] = {node: execution.status for node, execution in now.items()}
+    steps = []
+    for node in dict.fromkeys([*now, *before]):
+        found: tuple[Difference, ...]
+        if node not in now or node not in before:
+            found = (Difference("step", f"only in {runs[node in now].name}"),)
+        else:
+            found = differences(now[node], before[node], sources_of(runs[1].definition, node), statuses)
+        shown = (_status(before, node), _status(now, node))
+        steps.append(StepComparison(node, shown, found))
+    return Comparison((runs[0].name, runs[1].name), tuple(steps))
+
+
+def _status(executions: Mapping[str, Execution], node: str) -> str:
+    return executions[node].status.value if node in executions else "absent"
