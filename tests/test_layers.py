@@ -31,6 +31,7 @@ LAYERS = [
     # L4
     ["binding"],
     ["output"],
+    ["reproduction"],
     ["wiring"],
     ["step_function"],
     ["scheduler"],
@@ -52,6 +53,8 @@ LAYERS = [
     ["testing"],
     ["examples"],
     ["loading"],
+    ["verification"],
+    ["acceptance"],
     ["cli"],
     ["__main__"],
 ]

@@ -50,6 +50,28 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A user's word that an edit of a step's code is harmless: entries of the old code hold for the new.
+
+    Args:
+        step: the step's declared name.
+        new, old: fingerprints of its code, 64 hex digits each.
+        reason: why it is harmless, in the user's words.
+        by: user and host.
+        when: in UTC.
+        is_revoked: whether it has been taken back.
+    """
+
+    step: str
+    new: str
+    old: str
+    reason: str
+    by: str
+    when: datetime
+    is_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CacheEntry:
     """A successful execution that can be reached by its cache key.
 

@@ -84,6 +84,14 @@ class DidFindUnusable(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DidVerify(Event):
+    """A hit was executed again; ``differences`` is empty if it gave the same."""
+
+    step: str
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DidClearRun(Event):
     """A run whose process had died was cleared: its running executions are canceled now."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from zencache import artifact_value, events, recovery
 from zencache.artifact_store import ArtifactStore
 from zencache.cache import Cache
-from zencache.entity import Artifact, CacheEntry, Execution, PipelineRun, Status
+from zencache.entity import Artifact, CacheEntry, Decision, Execution, PipelineRun, Status
 from zencache.exceptions import (
     ArtifactUnusable,
     MaterializerError,
@@ -28,6 +29,7 @@ from zencache.materializer import BaseMaterializer, require_value
 from zencache.metadata import MetadataStore, RunWriter
 from zencache.options import CacheOptions
 from zencache.output import split_outputs
+from zencache.reproduction import reproduce
 from zencache.wiring import Node
 
 
@@ -67,7 +69,7 @@ class RunExecution:
         self._facts = facts
         self._run = writer.run.name
         self._given = GivenValues(metadata, artifacts, files, writer)
-        self._keys = KeyMaker(files)
+        self._keys = KeyMaker(files, metadata.read.acceptances())
         self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
         self._unrecorded: list[Execution] = []
         self.executions: dict[str, Execution] = {}
@@ -104,7 +106,9 @@ class RunExecution:
             key = self._keys.key(
                 node.step, node.parameters, execution.inputs, self._options.policy_of(node.step)
             )
-            decision = self._options.decide(self._cache, node, key.hex)
+            decision = self._keys.told(self._options.decide(self._cache, node, key.hex), node.step)
+            if decision.entry is not None and random.random() < self._options.policy_of(node.step).verify:
+                decision = self._verify(node, execution.inputs, decision, decision.entry)
             execution = replace(execution, cache_key=key.hex, decision=decision)
             arguments = {} if decision.is_hit else self._arguments(node, execution.inputs)
         except MetadataStoreError:
@@ -123,6 +127,15 @@ class RunExecution:
         self.executions[node.name] = execution
         cached = execution.status is Status.CACHED
         events.emit(events.DidFinish(self._run, node.name, execution.duration, cached))
+
+    def _verify(
+        self, node: Node, inputs: Mapping[str, Artifact], decision: Decision, entry: CacheEntry
+    ) -> Decision:
+        """A sampled hit is executed again and compared; it stays a hit, and its record says what was seen."""
+        found = reproduce(node.step, node.name, self._arguments(node, inputs), entry.outputs)
+        events.emit(events.DidVerify(self._run, node.name, found))
+        seen = "it gives another result each time: " + "; ".join(found) if found else "it gave the same"
+        return replace(decision, detail=f"executed again, {seen}")
 
     def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
         """Use what an earlier execution made. Recorded later, together with the run's other hits."""

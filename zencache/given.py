@@ -57,14 +57,14 @@ class GivenValues:
 
     def paths(self, node: Node, argument: str) -> Any:
         """What a step receives for an external file: a path, or a list of them."""
-        return _as_annotated(
+        return as_annotated(
             node.step.arguments[argument], self._found[node.name, argument], node.name, argument
         )
 
     def _artifact(self, node: Node, argument: str, value: Any) -> Artifact:
         if isinstance(value, ExternalFile):
             found = self._found[node.name, argument] = self._files.find(value.url)
-            _as_annotated(node.step.arguments[argument], found, node.name, argument)
+            as_annotated(node.step.arguments[argument], found, node.name, argument)
             return self._recorded(_external(value, found), _EXTERNAL)
         materializer = require_value(value, step=node.name, input=argument)()
         return self._recorded(*artifact_value.save(self._artifacts, value, materializer))
@@ -98,7 +98,7 @@ def _external(value: ExternalFile, found: Sequence[FoundFile]) -> Artifact:
     )
 
 
-def _as_annotated(annotation: Any, found: Sequence[FoundFile], node: str, argument: str) -> Any:
+def as_annotated(annotation: Any, found: Sequence[FoundFile], node: str, argument: str) -> Any:
     """The paths as a parameter wants them, by its annotation."""
     paths = [file.path for file in found]
     if annotation in (str, Path):

@@ -9,18 +9,19 @@ from __future__ import annotations
 import importlib.metadata
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.digest import fingerprint
-from zencache.entity import Artifact
+from zencache.entity import Acceptance, Artifact, Decision
 from zencache.exceptions import ConfigurationError, ZencacheError
 from zencache.fingerprint import FileFingerprints, code_of, is_user_code, value_fingerprint
 from zencache.materializer import BaseMaterializer, by_name, find, name_of
 from zencache.policy import CachePolicy
 
 KEY_SCHEMA = 1
+CODE = "code"  # label of all code together; that of one unit is "code: <unit>"
 _SHOWN = 16  # hex digits of a part's fingerprint that are kept with an execution, to be compared later
 
 
@@ -60,8 +61,10 @@ class _Parts:
 class KeyMaker:
     """Cache keys for the steps of one run. What code says is read once a run, when it starts."""
 
-    def __init__(self, files: FileFingerprints | None = None) -> None:
+    def __init__(self, files: FileFingerprints | None = None, acceptances: Iterable[Acceptance] = ()) -> None:
         self._files = files or FileFingerprints()
+        self._acceptances = {(one.step, one.new): one for one in acceptances if not one.is_revoked}
+        self.accepted: dict[str, Acceptance] = {}  # step -> the acceptance by which its code counts
         self._of_step: dict[tuple[Declaration, CachePolicy], _Parts] = {}
         self._of_type: dict[Any, str] = {}
         self._of_materializer: dict[type[BaseMaterializer], str] = {}
@@ -75,6 +78,17 @@ class KeyMaker:
         """
         for step, policy in uses:
             self._step_parts(step, policy)
+
+    def code(self, step: Declaration, policy: CachePolicy) -> str:
+        """The fingerprint of all code of a step as it counts; empty if code does not count."""
+        return self._step_parts(step, policy).labels.get(CODE, "")
+
+    def told(self, decision: Decision, step: Declaration) -> Decision:
+        """A decision that says so if it is a hit only because an edit was accepted."""
+        accepted = self.accepted.get(step.name)
+        if accepted is None or not decision.is_hit:
+            return decision
+        return replace(decision, detail=f"an edit of its code was accepted: {accepted.reason}")
 
     def key(
         self,
@@ -122,7 +136,13 @@ class KeyMaker:
         config = [step.config[1]] if step.config else []
         code = code_of(step.function, extra=[*config, *policy.source_dependencies])
         self.untracked[step.name] = code.untracked
-        parts.rows.append(("code", fingerprint([(unit.identity, unit.fingerprint) for unit in code.units])))
+        found = fingerprint([(unit.identity, unit.fingerprint) for unit in code.units])
+        accepted = self._acceptances.get((step.name, found))
+        if accepted is not None:
+            self.accepted[step.name] = accepted
+        counted = accepted.old if accepted else found
+        parts.rows.append((CODE, counted))
+        parts.labels[CODE] = counted
         for unit in code.units:
             parts.show(f"code: {unit.label}", unit.content)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError, error_text, nearest
 from zencache.pipeline_function import Pipeline, PipelineFunction
+from zencache.step_function import Step
 
 
 def load_pipeline(target: str, arguments: Mapping[str, Any] | None = None) -> Pipeline:
@@ -40,6 +41,31 @@ def load_pipeline(target: str, arguments: Mapping[str, Any] | None = None) -> Pi
     if arguments:
         raise ConfigurationError(
             "A bound pipeline takes no parameters.", facts={"pipeline": found.name, "file": file}
+        )
+    return found
+
+
+def load_step(row: Mapping[str, Any]) -> Step:
+    """The step of one row of a recorded pipeline, as its code is now.
+
+    Args:
+        row: with ``source``, its ``module:qualname``, and ``file``, where it was when it was recorded.
+
+    Raises:
+        NotFoundError: its module or its name is gone.
+        ConfigurationError: its module cannot be imported.
+    """
+    module_name, _, qualname = row["source"].partition(":")
+    file = Path(row.get("file") or "")
+    module = sys.modules.get(module_name) if module_name != "__main__" else None
+    if module is None and file.is_file():
+        module = _load(file)
+    found = getattr(module, qualname, None) if module is not None else None
+    if not isinstance(found, Step):
+        raise NotFoundError(
+            f"The code of step `{row['step']}` is not found any more.",
+            facts={"source": row["source"], "file": file, "run in": Path.cwd()},
+            hint="It was renamed, moved or removed, or is made inside a function.",
         )
     return found
 

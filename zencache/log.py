@@ -60,6 +60,8 @@ def log_event(event: events.Event) -> None:
         case events.DidFindUnusable(step=step, output=output, error=error):
             problem = str(error).splitlines()[0]
             logger.warning("The cached output `%s` of `%s` cannot be used: %s", output, step, problem)
+        case events.DidVerify(step=step, differences=differences) if differences:
+            logger.warning("Step `%s` does not give the same result twice: %s.", step, "; ".join(differences))
         case events.DidClearRun(dead_run=dead_run, canceled=canceled):
             logger.warning(
                 "Pipeline run `%s` had died; %d running %s canceled.",

@@ -165,6 +165,7 @@ class Pipeline:
                     "name": node.name,
                     "step": node.step.name,
                     "source": f"{node.step.function.__module__}:{node.step.function.__qualname__}",
+                    "file": getattr(getattr(node.step.function, "__code__", None), "co_filename", ""),
                     "slot": node.slot,
                     "inputs": {argument: list(source) for argument, source in node.inputs.items()},
                     "after": list(node.after),

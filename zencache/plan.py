@@ -118,7 +118,7 @@ class _Planner:
         self._read = stores.metadata.read
         self._cache = Cache(stores.metadata, stores.artifacts, read_only=True)
         self._given = GivenValues(stores.metadata, open_artifact_store(str(scratch)), files, None)
-        self._keys = KeyMaker(files)
+        self._keys = KeyMaker(files, self._read.acceptances())
         self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         self._new_keys: dict[str, str] = {}  # key -> the first step of this plan that will run with it
@@ -135,7 +135,7 @@ class _Planner:
         made = {argument: self._outputs[source][output] for argument, (source, output) in node.inputs.items()}
         inputs = made | self._given.artifacts(node)
         key = self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
-        decision = self._options.decide(self._cache, node, key.hex)
+        decision = self._keys.told(self._options.decide(self._cache, node, key.hex), node.step)
         execution = replace(
             self._execution(node, decision), cache_key=key.hex, key_parts=key.parts, inputs=inputs
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zencache.entity import Execution, PipelineRun, Status
+from zencache.key import CODE
 from zencache.metadata import Reader
 from zencache.policy import Level, Reason
 
@@ -158,6 +159,8 @@ def differences(
     """
     found = []
     for label in _differing(now.key_parts, before.key_parts):
+        if label == CODE:  # told unit by unit
+            continue
         kind, _, name = label.partition(" ")
         if kind == "parameter":
             old, new = _shown(before.parameters, name), _shown(now.parameters, name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zencache.entity import Artifact, PipelineRun
+from zencache.entity import Acceptance, Artifact, PipelineRun
 from zencache.metadata import schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import connect, parse_url
 from zencache.metadata.reading import Reader
-from zencache.metadata.writing import RunWriter, cancel_run, mark_artifact
+from zencache.metadata.writing import RunWriter, cancel_run, mark_artifact, put_acceptance
 
 __all__ = ["MetadataStore", "Reader", "RunWriter", "parse_url", "value_id"]
 
@@ -56,6 +56,10 @@ class MetadataStore:
     def cancel_run(self, run_name: str) -> int:
         """Mark what the dead process of a run left RUNNING as CANCELED; the number of its steps."""
         return cancel_run(self._connection, self._records, run_name)
+
+    def put_acceptance(self, acceptance: Acceptance) -> None:
+        """Record that an edit of a step is harmless, or change what was recorded of it."""
+        put_acceptance(self._connection, acceptance)
 
     def mark_artifact(self, artifact: Artifact, state: str) -> None:
         """Set the MLMD state of an artifact."""

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from zencache.digest import Digest
-from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.entity import Acceptance, Artifact, Decision, Execution, Outcome, PipelineRun, Status
 from zencache.exceptions import ArtifactStoreError, ArtifactUnusable, MaterializerError
 from zencache.materializer import json_value
 from zencache.metadata import schema
@@ -305,6 +305,32 @@ def get_run(proto: Any, records: Records) -> PipelineRun:
         definition=get_json(properties, schema.DEFINITION, records),
         options=get_json(properties, schema.OPTIONS, records),
         facts=get_json(properties, schema.FACTS, records),
+    )
+
+
+def put_acceptance(proto: Any, acceptance: Acceptance) -> Any:
+    proto.name = f"{acceptance.step}:{acceptance.new}"
+    properties = proto.custom_properties
+    properties[schema.ACCEPTED_STEP].string_value = acceptance.step
+    properties[schema.NEW_CODE].string_value = acceptance.new
+    properties[schema.OLD_CODE].string_value = acceptance.old
+    put_text(properties, schema.REASON, acceptance.reason)
+    put_text(properties, schema.BY, acceptance.by)
+    properties[schema.WHEN].string_value = acceptance.when.isoformat()
+    properties[schema.REVOKED].bool_value = acceptance.is_revoked
+    return proto
+
+
+def get_acceptance(proto: Any) -> Acceptance:
+    properties = proto.custom_properties
+    return Acceptance(
+        step=get_text(properties, schema.ACCEPTED_STEP),
+        new=get_text(properties, schema.NEW_CODE),
+        old=get_text(properties, schema.OLD_CODE),
+        reason=get_text(properties, schema.REASON),
+        by=get_text(properties, schema.BY),
+        when=_parse_time(get_text(properties, schema.WHEN)) or _time(proto.create_time_since_epoch),
+        is_revoked=properties[schema.REVOKED].bool_value if schema.REVOKED in properties else False,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from zencache.entity import Artifact, CacheEntry, Execution, PipelineRun
+from zencache.entity import Acceptance, Artifact, CacheEntry, Execution, PipelineRun
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
@@ -62,6 +62,11 @@ class Reader:
             return []
         executions = self._call(lambda store: store.get_executions_by_context(context.id))
         return [codec.get_text(execution.custom_properties, schema.CACHE_KEY) for execution in executions]
+
+    def acceptances(self) -> list[Acceptance]:
+        """Every acceptance of an edit, oldest first, revoked ones too."""
+        contexts = self._call(lambda store: store.get_contexts_by_type(schema.ACCEPTANCE))
+        return [codec.get_acceptance(context) for context in sorted(contexts, key=lambda c: c.id)]
 
     def value_artifacts(self, external_ids: Sequence[str]) -> dict[str, Artifact]:
         """Artifacts of values given to pipelines, by external id."""

@@ -18,9 +18,18 @@ PIPELINE = "pipeline"
 PIPELINE_RUN = "pipeline_run"
 NODE = "node"
 EXECUTION_CACHE = "execution_cache"
-CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE)
+ACCEPTANCE = "zencache_acceptance"
+CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE, ACCEPTANCE)
 
 PREFIX = "zencache_"
+# On acceptances.
+ACCEPTED_STEP = "zencache_step"
+NEW_CODE = "zencache_new_code"
+OLD_CODE = "zencache_old_code"
+REASON = "zencache_reason"
+BY = "zencache_by"
+WHEN = "zencache_when"
+REVOKED = "zencache_revoked"
 # On executions.
 CACHE_KEY = "zencache_cache_key"
 KEY_PARTS = "zencache_key_parts"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from zencache.entity import Artifact, Execution, PipelineRun, Status
+from zencache.entity import Acceptance, Artifact, Execution, PipelineRun, Status
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
@@ -318,5 +318,21 @@ def mark_artifact(connection: Connection, artifact: Artifact, state: str) -> Non
         changed = proto.Artifact(id=artifact.id, type_id=found.type_id)
         changed.state = changed.State.Value(state)
         store.put_artifacts([changed], field_mask_paths=["state"])
+
+    connection.write(put)
+
+
+def put_acceptance(connection: Connection, acceptance: Acceptance) -> None:
+    """Record an acceptance, or change the one of the same step and code."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    type_id = schema.context_type_ids(connection)[schema.ACCEPTANCE]
+
+    def put(store: Any) -> None:
+        context = codec.put_acceptance(proto.Context(type_id=type_id), acceptance)
+        known = store.get_context_by_type_and_name(schema.ACCEPTANCE, context.name)
+        if known is not None:
+            context.id = known.id  # put with its id and without a mask, it is replaced
+        store.put_contexts([context])
 
     connection.write(put)
