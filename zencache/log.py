@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from zencache import events
 from zencache.exceptions import error_text
@@ -12,7 +12,13 @@ from zencache.exceptions import error_text
 logger = logging.getLogger("zencache")
 
 
-class _StderrHandler(logging.StreamHandler[TextIO]):
+if TYPE_CHECKING:
+    _TextHandler = logging.StreamHandler[TextIO]
+else:  # it takes no parameter at run time before Python 3.11
+    _TextHandler = logging.StreamHandler
+
+
+class _StderrHandler(_TextHandler):
     """Shows lines on stderr, whatever stderr is at that moment, unless something else shows them there."""
 
     def __init__(self) -> None:

@@ -101,10 +101,12 @@ def _pyproject(file: Path) -> dict[str, str]:
     try:
         tool: Any = tomllib.loads(text).get("tool", {})
         table: Any = tool.get("zencache", {}) if isinstance(tool, dict) else tool
-        if not isinstance(table, dict):
-            raise tomllib.TOMLDecodeError("[tool.zencache] is not a table")
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"pyproject.toml cannot be read: {error}.", facts={"file": file}) from error
+    if not isinstance(table, dict):
+        raise ConfigurationError(
+            "[tool.zencache] is not a table.", facts={"file": file, "found": repr(table)}
+        )
     for key, value in table.items():
         if key not in _KEYS or not isinstance(value, str):
             raise ConfigurationError(

@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -124,20 +125,12 @@ class TestPredictions:
 
     def test_a_value_that_is_given_and_differs_is_named(self):
         @step
-        def size_of(table: bytearray) -> int:
-            return len(table)
-
-        @step
-        def text_of(letters: dict) -> str:
-            return str(letters)
+        def read(path: str) -> int:
+            return len(path)
 
         @pipeline
         def files(url):
             read(ExternalFile(url))
-
-        @step
-        def read(path: str) -> int:
-            return len(path)
 
         for name in ("one", "two"):
             with open(name, "w") as file:
@@ -212,8 +205,6 @@ class TestPredictions:
 
     def test_an_artifact_of_another_size_is_a_miss_and_is_not_moved_aside(self, project):
         run = training().run()
-        from pathlib import Path
-
         (payload,) = [
             path
             for path in Path(run.steps["load"].output.uri).rglob("*")
@@ -576,7 +567,7 @@ def bound(program, in_pipeline=None):
 
 
 @settings(
-    max_examples=40,
+    max_examples=80,
     deadline=None,
     database=None,
     phases=[Phase.generate],

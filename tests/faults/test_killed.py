@@ -499,10 +499,10 @@ def kill_at_random(project: Path, child: Any, run_script: Any, rounds: int, seed
 
 
 def test_killed_at_random_moments(project, child, run_script):
-    kill_at_random(project, child, run_script, rounds=5, seed=int.from_bytes(os.urandom(4)))
+    kill_at_random(project, child, run_script, rounds=5, seed=int.from_bytes(os.urandom(4), "big"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_at_many_random_moments(project, child, run_script):
-    kill_at_random(project, child, run_script, rounds=40, seed=int.from_bytes(os.urandom(4)))
+    kill_at_random(project, child, run_script, rounds=40, seed=int.from_bytes(os.urandom(4), "big"))

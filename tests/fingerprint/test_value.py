@@ -381,7 +381,6 @@ def test_a_value_too_deep_to_walk_is_refused():
             lambda: [datetime.date(2020, 1, 1), decimal.Decimal("1.0"), pathlib.PurePosixPath("a/b")],
             "8d977a2c20cd56b3",
         ),
-        (lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[3, 4]), "7be3d39706d64437"),
     ],
 )
 def test_fingerprints_do_not_change_silently(make, golden):

@@ -337,19 +337,24 @@ def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:
         digest = hashlib.sha256(encode(compiled.content_with_version(code))).digest()
         return _KnownCode(Syntax(digest, compiled.references(code)), has_source=False)
     drop = is_zencache_decorator(function.__globals__)
-    return _KnownCode(_joined([function_syntax(node, drop) for node in definitions]), has_source=True)
+    candidates = [function_syntax(node, drop) for node in definitions]
+    syntax = candidates[0] if len(candidates) == 1 else _joined(candidates, code)
+    return _KnownCode(syntax, has_source=True)
 
 
-def _joined(candidates: list[Syntax]) -> Syntax:
-    """All of several definitions that cannot be told apart."""
-    if len(candidates) == 1:
-        return candidates[0]
+def _joined(candidates: list[Syntax], code: CodeType) -> Syntax:
+    """All of several definitions that cannot be told apart, and what this one compiled to.
+
+    Before Python 3.11 lambdas on one line have no columns, and equal ones are one code object.
+    """
 
     def every(parts: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(part for found in parts for part in found))
 
     return Syntax(
-        hashlib.sha256(b"".join(syntax.digest for syntax in candidates)).digest(),
+        hashlib.sha256(
+            b"".join([*(syntax.digest for syntax in candidates), encode(compiled.content_with_version(code))])
+        ).digest(),
         every(syntax.references for syntax in candidates),
         every(syntax.dynamic for syntax in candidates),
     )
