@@ -42,6 +42,7 @@ class RunWriter:
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
         self._run = replace(run, previous=self.previous_run)
         self._steps = steps
+        self._type_ids: Mapping[str, int] | None = None
         self._names: dict[str, int] = {}
         self._run_context: Any = None
 
@@ -241,8 +242,9 @@ class RunWriter:
     def _proto(self, execution: Execution, traceback: str = "") -> Any:
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        type_ids = schema.execution_type_ids(self._connection, self._steps)
-        filled = proto.Execution(type_id=type_ids[execution.step])
+        if self._type_ids is None:
+            self._type_ids = schema.execution_type_ids(self._connection, self._steps)
+        filled = proto.Execution(type_id=self._type_ids[execution.step])
         if execution.id:
             filled.id = execution.id
         return codec.put_execution(
