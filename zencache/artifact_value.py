@@ -69,6 +69,12 @@ def load(
         ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded.
         MaterializerError: the type or the materializer is gone, or the files cannot be read.
     """
+    if artifact.is_external:
+        raise MaterializerError(
+            "An external file is not in the artifact store.",
+            facts={"uri": artifact.uri},
+            hint="Read it where it lies; its recorded digest tells whether it has changed.",
+        )
     directory = store.open(artifact.object)
     types = [candidate for candidate in candidates if isinstance(candidate, type)]
     python_type = type_by_name(artifact.python_type, types)

@@ -77,15 +77,12 @@ def bind(
 def complete(
     declaration: Declaration, name: str, given: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Every parameter of one use of a step: what was given, the defaults, and the config's fields.
+    """Every parameter of one use of a step: what was given or is a default, and the config's fields.
 
     Raises:
         DeclarationError: an input is missing, or the config is not valid.
     """
     filled = dict(parameters)
-    for argument, default in declaration.defaults.items():
-        if argument not in given and argument not in filled:
-            filled[argument] = copied(default, name, argument)
     if declaration.config is not None:
         filled.update(_config_fields(declaration, name, filled))
     missing = [a for a in declaration.arguments if a not in given and a not in filled]
@@ -118,6 +115,19 @@ def is_parameter(annotation: Any, value: Any) -> bool:
         return True
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     return any(isinstance(m, type) and issubclass(m, _PARAMETER_TYPES) for m in members)
+
+
+def check_external(value: Any, step: str, argument: str) -> None:
+    """Raise for an external file inside of a container, where nobody would follow it."""
+    items = value.values() if isinstance(value, dict) else value
+    if isinstance(value, list | tuple | set | frozenset | dict) and any(
+        isinstance(item, ExternalFile) for item in items
+    ):
+        raise DeclarationError(
+            "An external file is given inside of a container.",
+            facts={"step": step, "parameter": argument, "found": f"{value!r:.80}"},
+            hint="Give one ExternalFile with a glob, or a parameter for each file.",
+        )
 
 
 def check_value(value: Any, step: str, argument: str) -> None:

@@ -44,6 +44,7 @@ def invoke(
         DeclarationError: the name of the run is taken.
     """
     started = time.perf_counter()
+    repository.prepare()
     metadata, artifacts = repository.stores.metadata, repository.stores.artifacts
     run = PipelineRun(
         id=0,

@@ -65,7 +65,8 @@ class KeyMaker:
         self._files = files or FileFingerprints()
         self._acceptances = {(one.step, one.new): one for one in acceptances if not one.is_revoked}
         self.accepted: dict[str, Acceptance] = {}  # step -> the acceptance by which its code counts
-        self._of_step: dict[tuple[Declaration, CachePolicy], _Parts] = {}
+        # By identity: both live as long as the pipeline that is run, and a policy's functions need no hash.
+        self._of_step: dict[tuple[int, int], _Parts] = {}
         self._of_type: dict[Any, str] = {}
         self._of_materializer: dict[type[BaseMaterializer], str] = {}
         self.untracked: dict[str, tuple[str, ...]] = {}
@@ -119,9 +120,10 @@ class KeyMaker:
 
     def _step_parts(self, step: Declaration, policy: CachePolicy) -> _Parts:
         """The parts that depend neither on what the step is given nor on anything outside of it."""
-        parts = self._of_step.get((step, policy))
+        at = (id(step), id(policy))
+        parts = self._of_step.get(at)
         if parts is None:
-            parts = self._of_step[step, policy] = _Parts()
+            parts = self._of_step[at] = _Parts()
             parts.add("key schema", str(KEY_SCHEMA))
             parts.add("step", fingerprint(step.name))
             parts.add("cache_version", fingerprint(step.cache_version))
@@ -149,8 +151,11 @@ class KeyMaker:
     def _add_outside(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
         """What lies outside of code, parameters and inputs, and is asked anew for each look-up."""
         for url in policy.file_dependencies:
-            for file in self._files.find(url):
-                parts.add(f"file {url}" + (f": {file.name}" if file.name else ""), fingerprint(file.content))
+            found = self._files.find(url)
+            # Where a file lies does not count, so the rows of several have one identity.
+            parts.rows.append(("file", fingerprint([(file.name, file.content) for file in found])))
+            for file in found:
+                parts.show(f"file {url}" + (f": {file.name}" if file.name else ""), fingerprint(file.content))
         for package in policy.package_dependencies:
             parts.add(f"package {package}", fingerprint(_version(package, step.name)))
         if policy.cache_func is not None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from zencache.artifact_store import open_artifact_store
 from zencache.cache import Cache
 from zencache.entity import Artifact, Decision, Execution, PipelineRun, Status
+from zencache.exceptions import nearest
 from zencache.fingerprint import FileFingerprints
 from zencache.given import GivenValues
 from zencache.key import KeyMaker
 from zencache.options import CacheOptions
 from zencache.policy import Reason
 from zencache.stores import Stores
+from zencache.view import StepNotFound
 from zencache.why import differences, nearest_earlier, reason_text
 from zencache.wiring import Node
 
@@ -62,7 +64,11 @@ class Plan:
         return sum(step.seconds or 0.0 for step in self.steps)
 
     def __getitem__(self, name: str) -> PlannedStep:
-        return next(step for step in self.steps if step.name == name)
+        for step in self.steps:
+            if step.name == name:
+                return step
+        known = [step.name for step in self.steps]
+        raise StepNotFound(f"The plan has no step `{name}`.", hint=nearest(name, known))
 
     def __iter__(self) -> Iterator[PlannedStep]:
         return iter(self.steps)
@@ -142,12 +148,22 @@ class _Planner:
         if decision.entry is not None:
             self._outputs[name] = decision.entry.outputs
             self.planned[name] = PlannedStep(name, Prediction.HIT, (reason_text(execution),), 0.0)
-        elif decision.reason is Reason.NO_ENTRY and key.hex in self._new_keys:
+        elif self._options.bypass(node) is None and key.hex in self._new_keys:
             same = f"the same key as {self._new_keys[key.hex]}, which will run"
             self.planned[name] = PlannedStep(name, Prediction.HIT, (same,), 0.0)
         else:
             self._new_keys.setdefault(key.hex, name)
-            self.planned[name] = self._miss(execution, decision)
+            self.planned[name] = self._maybe_made_above(node, self._miss(execution, decision))
+
+    def _maybe_made_above(self, node: Node, missed: PlannedStep) -> PlannedStep:
+        """A miss is not certain where a use of the same step, of unknown inputs, comes before it."""
+        if self._options.bypass(node) is not None:
+            return missed
+        for name, planned in self.planned.items():
+            if planned.prediction is Prediction.UNKNOWN and self._nodes[name].step.name == node.step.name:
+                reason = f"{name}, whose inputs are not known, may have the same key"
+                return replace(missed, prediction=Prediction.UNKNOWN, reasons=(*missed.reasons, reason))
+        return missed
 
     def _of_unknown_inputs(self, node: Node, sources: list[str]) -> PlannedStep:
         """A step below one that will run is not known, unless it runs whatever its inputs are."""

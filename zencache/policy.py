@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from types import ModuleType
 from typing import Any
 
 from zencache.exceptions import ConfigurationError, nearest
@@ -84,14 +85,24 @@ class CachePolicy:
 def _several(name: str, value: Any) -> tuple[Any, ...]:
     """One, or several, as a tuple; all but source dependencies are texts or paths."""
     if name == "source_dependencies":
-        return tuple(value) if isinstance(value, list | tuple | set) else (value,)
+        sources = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+        if not all(isinstance(source, ModuleType) or callable(source) for source in sources):
+            raise _senseless(name, value, "a function, a class or a module, or several")
+        return tuple(sorted(sources, key=_source_name))
     items = (value,) if isinstance(value, str | os.PathLike) else value
     if not isinstance(items, list | tuple | set | frozenset):
         raise _senseless(name, value, "a text or several")
     texts = tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in items)
     if not all(isinstance(text, str) and text for text in texts):
         raise _senseless(name, value, "a text or several")
+    if name == "package_dependencies":  # as PEP 503 compares them
+        texts = tuple(re.sub(r"[-_.]+", "-", text).lower() for text in texts)
     return tuple(sorted(set(texts)))
+
+
+def _source_name(source: Any) -> tuple[str, str]:
+    name = getattr(source, "__qualname__", None) or getattr(source, "__name__", "")
+    return str(getattr(source, "__module__", None) or ""), str(name)
 
 
 def _duration(value: Any) -> timedelta | None:
@@ -99,7 +110,10 @@ def _duration(value: Any) -> timedelta | None:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", value)
         if match is None:
             raise _senseless("expires_in", value, 'a timedelta, or a text such as "7d", "12h" or "30m"')
-        value = timedelta(**{_UNITS[match[2]]: float(match[1])})
+        try:
+            value = timedelta(**{_UNITS[match[2]]: float(match[1])})
+        except OverflowError:
+            raise _senseless("expires_in", value, "a time that a calendar can hold") from None
     if value is None:
         return None
     if not isinstance(value, timedelta) or value <= timedelta(0):

@@ -41,12 +41,18 @@ class Repository:
     ):
         settings = find_settings(path, _text(metadata), _text(artifacts))
         self.root: Path = settings.root
-        folder = settings.root / FOLDER
-        if any(Path(_path(url)).is_relative_to(folder) for url in (settings.metadata, settings.artifacts)):
-            make_folder(settings.root)
+        self._settings = settings
+        if (settings.root / FOLDER).is_file():
+            make_folder(settings.root)  # raises, and says so
         self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
-        memory = settings.root / FOLDER / "files.json"
-        self.files = FileFingerprints(memory if memory.parent.is_dir() else None)
+        self.files = FileFingerprints(settings.root / FOLDER / "files.json")
+
+    def prepare(self) -> None:
+        """Make the project's folder, if one of the stores lies in it, with what makes git ignore it."""
+        folder = self.root / FOLDER
+        urls = (self._settings.metadata, self._settings.artifacts)
+        if any(Path(_path(url)).is_relative_to(folder) for url in urls):
+            make_folder(self.root)
 
     @property
     def metadata_url(self) -> str:

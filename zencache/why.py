@@ -82,15 +82,40 @@ def why(read: Reader, run: PipelineRun, execution: Execution, others: Mapping[st
     told = Why(execution.node, execution.status.value, reason_text(execution), untracked=execution.untracked)
     if execution.status is Status.CACHED and execution.source_id is not None:
         for source in read.executions_by_id([execution.source_id]):
-            return replace(told, reason=f"{told.reason}: made by run {source.run} in {source.duration:.3f}s")
+            made = f"{told.reason}: made by run {source.run} in {source.duration:.3f}s"
+            return replace(told, reason=made, untracked=source.untracked)
+    if execution.status is Status.SKIPPED:
+        failed = [node for node in _above(run.definition, execution.node) if _has_failed(others.get(node))]
+        return replace(told, reason=f"{', '.join(failed)} above it failed") if failed else told
     if execution.decision is None or execution.decision.reason is not Reason.NO_ENTRY:
         return told
     earlier = nearest_earlier(read, run, execution)
     if earlier is None:
         return replace(told, reason="no execution of this step is recorded before it")
+    if earlier.cache_key == execution.cache_key:
+        ended = "was canceled" if earlier.status is Status.CANCELED else earlier.status.value
+        return replace(told, reason=f"its last execution with this key {ended}", compared_with=earlier.run)
     statuses = {node: other.status for node, other in others.items()}
     found = differences(execution, earlier, sources_of(run.definition, execution.node), statuses)
     return replace(told, differences=found, compared_with=earlier.run)
+
+
+def _above(definition: Mapping[str, Any], node: str) -> list[str]:
+    """Every step that a step waits for, directly or not, the nearest first."""
+    rows = {row["name"]: row for row in definition.get("steps", [])}
+    found: dict[str, None] = {}
+    waiting = [node]
+    while waiting:
+        row = rows.get(waiting.pop(0))
+        if row is not None:
+            direct = [*(source for source, _ in row["inputs"].values()), *row["after"]]
+            waiting += [other for other in direct if other not in found]
+            found.update(dict.fromkeys(direct))
+    return list(found)
+
+
+def _has_failed(execution: Execution | None) -> bool:
+    return execution is not None and execution.status in (Status.FAILED, Status.CANCELED)
 
 
 def reason_text(execution: Execution) -> str:
@@ -191,20 +216,19 @@ def _input_difference(label: str, source: str, statuses: Mapping[str, Status | N
 def _differing(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     """Labels whose fingerprints differ. A unit that only moved to another module is the same unit."""
     labels = [label for label in {**now, **before} if now.get(label) != before.get(label)]
-    gone = _units(label for label in labels if label not in now)
-    new = _units(label for label in labels if label not in before)
-    moved = {
-        label
-        for unit in gone.keys() & new.keys()
-        if before[gone[unit]] == now[new[unit]]
-        for label in (gone[unit], new[unit])
-    }
+    gone = _units((label for label in labels if label not in now), before)
+    new = _units((label for label in labels if label not in before), now)
+    moved = {label for unit in gone.keys() & new.keys() for label in (*gone[unit], *new[unit])}
     return [label for label in labels if label not in moved]
 
 
-def _units(labels: Iterable[str]) -> dict[str, str]:
-    """Last name of a code unit -> label."""
-    return {label.rpartition(".")[2]: label for label in labels if label.startswith("code: ")}
+def _units(labels: Iterable[str], parts: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
+    """Last name and fingerprint of a code unit -> labels."""
+    units: dict[tuple[str, str], list[str]] = {}
+    for label in labels:
+        if label.startswith("code: "):
+            units.setdefault((label.rpartition(".")[2], parts[label]), []).append(label)
+    return units
 
 
 def _shown(parameters: Mapping[str, Any], name: str) -> str:
@@ -255,11 +279,24 @@ def compare(
         found: tuple[Difference, ...]
         if node not in now or node not in before:
             found = (Difference("step", f"only in {runs[node in now].name}"),)
+        elif not (now[node].key_parts and before[node].key_parts):
+            found = _undecided(node, runs, (before[node], now[node]))
         else:
             found = differences(now[node], before[node], sources_of(runs[1].definition, node), statuses)
         shown = (_status(before, node), _status(now, node))
         steps.append(StepComparison(node, shown, found))
     return Comparison((runs[0].name, runs[1].name), tuple(steps))
+
+
+def _undecided(
+    node: str, runs: tuple[PipelineRun, PipelineRun], sides: tuple[Execution, Execution]
+) -> tuple[Difference, ...]:
+    """A step that one of two runs never came to has no key to compare."""
+    return tuple(
+        Difference("status", f"{side.status.value} in {run.name}")
+        for run, side in zip(runs, sides, strict=True)
+        if not side.key_parts
+    )
 
 
 def _status(executions: Mapping[str, Execution], node: str) -> str:

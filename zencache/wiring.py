@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from zencache.binding import (
     bind,
+    check_external,
     check_outputs,
     check_parameter,
     check_value,
@@ -144,8 +145,9 @@ class Wiring:
         inputs: dict[str, tuple[str, str]] = {}
         values: dict[str, Any] = {}
         parameters: dict[str, Any] = {}
-        for argument, value in {**step.configured, **_unwrapped(given)}.items():
-            _check_given(declaration, name, argument, value)
+        for argument, value in {**declaration.defaults, **step.configured, **_unwrapped(given)}.items():
+            if argument in given or argument in step.configured:  # a default may be of any type
+                _check_given(declaration, name, argument, value)
             if isinstance(value, Handle):
                 self._check_handle(value, name, argument)
                 inputs[argument] = (value.node, value.output)
@@ -299,3 +301,4 @@ def _check_given(declaration: Declaration, name: str, argument: str, value: Any)
         )
     elif argument in declaration.arguments:
         check_parameter(declaration, name, argument, value)
+        check_external(value, name, argument)

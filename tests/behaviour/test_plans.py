@@ -229,9 +229,6 @@ class TestPredictions:
         assert plan["load_2"].reasons == ("the same key as load, which will run",)
         assert [view.status for view in twice().run().steps.values()] == ["completed", "cached"]
 
-    @pytest.mark.xfail(
-        strict=True, reason="plan.py: the same key counts as made by an earlier step only after NO_ENTRY"
-    )
     def test_two_steps_with_one_unusable_entry_are_a_miss_and_a_hit(self):
         @pipeline
         def twice():
@@ -244,9 +241,6 @@ class TestPredictions:
         assert [view.status for view in twice().run().steps.values()] == ["completed", "cached"]
         assert predictions(plan) == {"load": "MISS", "load_2": "HIT"}
 
-    @pytest.mark.xfail(
-        strict=True, reason="plan.py: an UNKNOWN step above may make the entry of a step planned as MISS"
-    )
     def test_a_step_whose_key_one_above_of_unknown_inputs_may_turn_out_to_have_is_no_certain_miss(self):
         @step
         def half(x: int) -> list[int]:
@@ -344,7 +338,6 @@ class TestNothingIsChanged:
         training().plan(enable_cache=False)
         assert contents(project) == before
 
-    @pytest.mark.xfail(strict=True, reason="repository.py: a Repository makes `.zencache` when it is made")
     def test_when_there_is_no_store_yet(self, project):
         before = contents(project)
         training().plan()
@@ -432,7 +425,6 @@ class TestReading:
         assert plan["scale"] is plan.steps[1]
         assert plan.pipeline == "training"
 
-    @pytest.mark.xfail(strict=True, raises=StopIteration, reason="plan.py: Plan.__getitem__ uses a bare next()")
     def test_an_unknown_name_is_an_error_that_offers_the_nearest(self):
         with pytest.raises(KeyError, match="scale"):
             training().plan()["scal"]

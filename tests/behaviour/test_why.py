@@ -1,4 +1,4 @@
-"""Why a step ran, or did not: the parts of its cache key that differ, by name, and what two runs differ in."""
+"""Why a step ran, or did not: the parts of its cache key that differ, and what two runs differ in."""
 
 import importlib
 import json
@@ -164,7 +164,9 @@ class TestParts:
 
     def test_a_helper_that_is_new_is_named_as_new(self, modules):
         modules(flow=FLOW, helpers=HELPERS).cleaning().run()
-        source = "def trimmed(word):\n    return word.strip()\n\ndef stripped(word):\n    return trimmed(word)\n"
+        source = (
+            "def trimmed(word):\n    return word.strip()\n\ndef stripped(word):\n    return trimmed(word)\n"
+        )
         told = texts(why(modules(helpers=source).cleaning(), "clean"))
         assert sorted(told) == ["code: helpers.stripped", "code: helpers.trimmed (new)"]
 
@@ -191,9 +193,6 @@ class TestParts:
         assert renamed.cleaning().run().steps["clean"].is_cached
         assert texts(why(renamed.cleaning(" b "), "clean")) == ["parameter word: ' a ' -> ' b '"]
 
-    @pytest.mark.xfail(
-        strict=True, reason="why.py _units: units are told apart by the last part of their name only"
-    )
     def test_a_module_of_classes_with_methods_of_one_name_that_was_renamed_shows_only_what_else_changed(
         self, modules
     ):
@@ -432,7 +431,6 @@ class TestReasons:
         told = steps["below"].why()
         assert (told.status, told.differences) == ("skipped", ())
 
-    @pytest.mark.xfail(strict=True, reason="why.py: a skipped step does not say that one above it failed")
     def test_a_step_that_was_skipped_names_the_step_that_failed(self):
         @step
         def broken() -> int:
@@ -456,9 +454,6 @@ class TestReasons:
         told = Repository().get_run("broken run").steps["count"].why()
         assert (told.status, told.reason) == ("failed", "it failed before it was decided")
 
-    @pytest.mark.xfail(
-        strict=True, reason="why.py: nearest_earlier takes an execution of the same key that failed"
-    )
     def test_a_step_that_runs_again_after_it_failed_says_that_it_failed(self, project):
         @step
         def fragile() -> int:
@@ -508,6 +503,16 @@ class TestReasons:
         (sentence,) = told.untracked
         assert sentence.startswith("`getattr` with a computed name in ")
         assert f"  untracked: {sentence}" in str(told)
+
+    def test_what_the_key_cannot_follow_is_told_of_a_hit_too(self):
+        @step
+        def dynamic(name: str) -> int:
+            return int(getattr(1, name))
+
+        single(dynamic, "real").run()
+        told = why(single(dynamic, "real"), "dynamic")
+        assert told.status == "cached"
+        assert len(told.untracked) == 1
 
     def test_printed_it_begins_with_the_decision_and_has_a_line_for_each_difference(self):
         first = training().run()
@@ -589,7 +594,6 @@ class TestComparingRuns:
             "only in one"
         ]
 
-    @pytest.mark.xfail(strict=True, reason="why.py compare: a skipped step has no parts; each is said to be gone")
     def test_a_step_that_was_skipped_in_one_run_is_said_to_be_skipped(self, project):
         @step
         def fragile() -> list:

@@ -115,7 +115,9 @@ class FileFingerprints:
     def save(self) -> None:
         """Keep what has been learnt for other processes; that it cannot be kept only costs time."""
         with self._lock:
-            if self._memory is None or not self._changed or self._known is None:
+            if not self._changed or self._known is None:
+                return
+            if self._memory is None or not self._memory.parent.is_dir():
                 return
             partial = self._memory.with_name(f".{self._memory.name}.{uuid.uuid4().hex[:8]}")
             with suppress(OSError):
@@ -126,9 +128,10 @@ class FileFingerprints:
 
     def _find_local(self, url: str) -> list[FoundFile]:
         pattern = os.path.abspath(os.path.expanduser(url))
-        paths = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
+        if os.path.exists(pattern) or not glob.has_magic(pattern):  # a name may have brackets in it
+            return [self._local(pattern, "")] if os.path.exists(pattern) else []
         base = _base(pattern)
-        return [self._local(path, _name(path, base, pattern)) for path in paths if os.path.exists(path)]
+        return [self._local(path, os.path.relpath(path, base)) for path in glob.glob(pattern, recursive=True)]
 
     def _local(self, path: str, name: str) -> FoundFile:
         if not os.path.isdir(path):
@@ -140,6 +143,16 @@ class FileFingerprints:
         return FoundFile(path, name, f"folder:{content}", sum(digest.size for _, digest in digests))
 
     def _digest(self, path: str) -> Digest:
+        try:
+            return self._digest_or_raise(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"A file that a step depends on cannot be read: {error.strerror or error}.",
+                facts={"file": path},
+                hint="Give this user the right to read it.",
+            ) from error
+
+    def _digest_or_raise(self, path: str) -> Digest:
         for _ in range(_ATTEMPTS):
             before = _state(path)
             known = self._remembered().get(path)
@@ -163,8 +176,7 @@ class FileFingerprints:
             self._known = {}
             if self._memory is not None:
                 with suppress(OSError, ValueError):
-                    read = json.loads(self._memory.read_text())
-                    self._known = {path: row for path, row in read.items() if len(row) == 5}
+                    self._known = _checked(json.loads(self._memory.read_text()))
         return self._known
 
 
@@ -187,33 +199,44 @@ def _base(pattern: str) -> str:
     return folder
 
 
-def _name(path: str, base: str, pattern: str) -> str:
-    return os.path.relpath(path, base) if glob.has_magic(pattern) else ""
-
-
 def _find_remote(url: str) -> list[FoundFile]:
     import fsspec  # not at the top: local files do not need it
 
     try:
         filesystem, pattern = fsspec.core.url_to_fs(url)
-        paths = filesystem.glob(pattern) if glob.has_magic(pattern) else [pattern]
+        if filesystem.exists(pattern) or not glob.has_magic(pattern):
+            return [_remote(filesystem, pattern, "")] if filesystem.exists(pattern) else []
         base = _base(pattern)
-        rows = [(path, filesystem.info(path)) for path in paths if filesystem.exists(path)]
-        return [
-            FoundFile(
-                filesystem.unstrip_protocol(path),
-                _name(path, base, pattern),
-                _remote_content(filesystem, path, info),
-                int(info.get("size") or 0),
-            )
-            for path, info in rows
-        ]
+        return [_remote(filesystem, path, os.path.relpath(path, base)) for path in filesystem.glob(pattern)]
     except (ValueError, ImportError, OSError) as error:
         raise ConfigurationError(
             f"A file that a step depends on cannot be reached: {error}.",
             facts={"file": url},
             hint="Check the URL and the credentials; s3, gs and az need their fsspec package installed.",
         ) from error
+
+
+def _remote(filesystem: Any, path: str, name: str) -> FoundFile:
+    info = filesystem.info(path)
+    address = filesystem.unstrip_protocol(path)
+    if info.get("type") != "directory":
+        return FoundFile(address, name, _remote_content(filesystem, path, info), int(info.get("size") or 0))
+    below = sorted(filesystem.find(path, detail=True).items())
+    contents = [
+        (os.path.relpath(file, path), _remote_content(filesystem, file, found)) for file, found in below
+    ]
+    size = sum(int(found.get("size") or 0) for _, found in below)
+    return FoundFile(address, name, f"folder:{fingerprint(contents)}", size)
+
+
+def _checked(read: Any) -> dict[str, list[Any]]:
+    """What was remembered, as far as it has the form that is written."""
+    rows = read.items() if isinstance(read, dict) else ()
+    return {
+        path: row
+        for path, row in rows
+        if isinstance(row, list) and [type(item) for item in row] == [int, int, int, int, str]
+    }
 
 
 def _remote_content(filesystem: Any, path: str, info: dict[str, Any]) -> str:
