@@ -111,7 +111,8 @@ def main():
     run_2 = run_pipeline(source, epochs=2)  # the importer and the normalizer are cached
     run_3 = run_pipeline(source, epochs=1)  # as run 1, so every step is cached
 
-    table = rich.table.Table("step", "run 1", "run 2", "run 3", "2 vs 1", "3 vs 1", box=rich.box.SIMPLE)
+    columns = ("step", "run 1", "run 2", "run 3", "2 vs 1", "3 vs 1")
+    table = rich.table.Table(*columns, box=rich.box.SIMPLE, padding=(0, 1, 0, 0))
     for name, first in run_1.steps.items():
         second, third = run_2.steps[name], run_3.steps[name]
         faster = times_faster(first, second), times_faster(first, third)
