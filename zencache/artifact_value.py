@@ -14,6 +14,7 @@ from zencache.materializer import (
     BaseMaterializer,
     artifact_type_of,
     by_name,
+    json_value,
     name_of,
     type_by_name,
     type_name,
@@ -48,6 +49,7 @@ def save(store: ArtifactStore, value: Any, materializer: BaseMaterializer) -> tu
         object=stored.digest,
         materializer=name_of(materializer),
         python_type=type_name(type(value)),
+        configuration=json_value.dumps(vars(materializer)) if vars(materializer) else "",
     )
     return artifact, artifact_type
 
@@ -79,7 +81,7 @@ def load(
     types = [candidate for candidate in candidates if isinstance(candidate, type)]
     python_type = type_by_name(artifact.python_type, types)
     if materializer is None or name_of(materializer) != artifact.materializer:
-        materializer = by_name(artifact.materializer)()
+        materializer = _configured(by_name(artifact.materializer), artifact.configuration)
     try:
         return materializer.load(directory, python_type)
     except MaterializerError:
@@ -90,6 +92,14 @@ def load(
             facts={"uri": artifact.uri, "materializer": artifact.materializer, "type": artifact.python_type},
             hint="Its class or package may have changed since it was written; run the step anew.",
         ) from error
+
+
+def _configured(kind: type[BaseMaterializer], configuration: str) -> BaseMaterializer:
+    """A materializer as it was when it saved: its attributes are recorded with the artifact."""
+    materializer = kind.__new__(kind)
+    if configuration:
+        vars(materializer).update(json_value.loads(configuration))
+    return materializer
 
 
 def _content_digest(content: str | bytes) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from zencache.exceptions import DeclarationError, nearest
-from zencache.materializer import BaseMaterializer
+from zencache.exceptions import DeclarationError, MaterializerError, nearest
+from zencache.materializer import BaseMaterializer, json_value
 from zencache.policy import CachePolicy
 
 SINGLE_OUTPUT = "output"
@@ -291,7 +291,31 @@ def _materializers(given: Any, declaration: Declaration) -> dict[str, BaseMateri
                 hint="Derive from BaseMaterializer, with `save` and `load`.",
             )
         chosen[output] = instance
+        _check_configuration(instance, declaration.name, output)
     return chosen
+
+
+def _check_configuration(materializer: BaseMaterializer, step: str, output: str) -> None:
+    """A configured materializer is recorded with what it saves, so that it can be made again to load it."""
+    try:
+        configuration = json_value.dumps(vars(materializer))
+    except MaterializerError as error:
+        raise DeclarationError(
+            "A materializer is configured with something that cannot be recorded.",
+            facts={
+                "step": step,
+                "output": output,
+                "materializer": type(materializer).__name__,
+                **error.facts,
+            },
+            hint="Configure it with numbers, texts and containers of them.",
+        ) from error
+    if len(configuration.encode()) > 2000:
+        raise DeclarationError(
+            "The configuration of a materializer is too long to be recorded.",
+            facts={"step": step, "output": output, "materializer": type(materializer).__name__},
+            hint="Configure it with less, for example with the path of a file.",
+        )
 
 
 def caller_scope(depth: int) -> dict[str, Any]:

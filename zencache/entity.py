@@ -25,6 +25,7 @@ class Artifact:
             from ``digest`` where the bytes are not a faithful picture of the content.
         materializer: ``module:qualname`` of what loads it.
         python_type: ``module:qualname`` of the value's type.
+        configuration: exact JSON of what the materializer was configured with, if it was.
         state: the MLMD state, ``LIVE`` while it can be used.
         properties: everything else that was recorded about it.
     """
@@ -36,6 +37,7 @@ class Artifact:
     object: Digest
     materializer: str
     python_type: str
+    configuration: str = ""
     state: str = "LIVE"
     properties: Mapping[str, Any] = field(default_factory=dict)
 

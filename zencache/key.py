@@ -17,7 +17,7 @@ from zencache.digest import fingerprint
 from zencache.entity import Acceptance, Artifact, Decision
 from zencache.exceptions import ConfigurationError, ZencacheError
 from zencache.fingerprint import FileFingerprints, code_of, is_user_code, value_fingerprint
-from zencache.materializer import BaseMaterializer, by_name, find, name_of
+from zencache.materializer import BaseMaterializer, by_name, find, name_of, user_materializers
 from zencache.policy import CachePolicy
 
 KEY_SCHEMA = 1
@@ -175,7 +175,9 @@ class KeyMaker:
         annotation = step.outputs[name]
         override = step.materializers.get(name)
         materializer = type(override) if override is not None else find(annotation)
-        written_by = self._materializer_fingerprint(materializer) if materializer else ""
+        # Where only the value can decide, every materializer of the user's may be the one that writes it.
+        candidates = [materializer] if materializer else user_materializers()
+        written_by = [self._materializer_fingerprint(candidate) for candidate in candidates]
         state = (
             value_fingerprint(vars(override), where=f"materializer of output `{name}`") if override else ""
         )

@@ -12,6 +12,7 @@ from zencache.materializer.registry import (
     require_value,
     type_by_name,
     type_name,
+    user_materializers,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "require_value",
     "type_by_name",
     "type_name",
+    "user_materializers",
 ]

@@ -14,7 +14,14 @@ from typing import Any
 import typing_extensions
 
 from zencache.exceptions import MaterializerError
-from zencache.materializer.contract import ArtifactType, BaseMaterializer, register, registered, type_name
+from zencache.materializer.contract import (
+    ArtifactType,
+    BaseMaterializer,
+    is_built_in,
+    register,
+    registered,
+    type_name,
+)
 
 __all__ = [
     "artifact_type_of",
@@ -26,6 +33,7 @@ __all__ = [
     "require_value",
     "type_by_name",
     "type_name",
+    "user_materializers",
 ]
 
 # Top-level module of a class -> leaves to import before it is looked up: numpy, pandas, keras and the
@@ -92,6 +100,11 @@ def require_value(value: Any, **facts: Any) -> type[BaseMaterializer]:
     if materializer is None:
         raise _unknown(type(value), facts)
     return materializer
+
+
+def user_materializers() -> list[type[BaseMaterializer]]:
+    """The registered materializers that are not of this package, by name."""
+    return sorted({kind for kind in registered.values() if not is_built_in(kind)}, key=name_of)
 
 
 def artifact_type_of(

@@ -222,6 +222,8 @@ def put_artifact(proto: Any, artifact: Artifact, type_id: int) -> Any:
     properties[schema.SIZE].string_value = str(artifact.object.size)
     properties[schema.MATERIALIZER].string_value = artifact.materializer
     properties[schema.PYTHON_TYPE].string_value = artifact.python_type
+    if artifact.configuration:
+        put_text(properties, schema.CONFIGURATION, artifact.configuration)
     if artifact.object.hash != artifact.digest:
         properties[schema.OBJECT].string_value = artifact.object.hash
     for name, value in artifact.properties.items():
@@ -241,6 +243,7 @@ def get_artifact(proto: Any) -> Artifact:
         object=Digest(get_text(properties, schema.OBJECT) or digest, int(size) if size.isdigit() else 0),
         materializer=get_text(properties, schema.MATERIALIZER),
         python_type=get_text(properties, schema.PYTHON_TYPE),
+        configuration=get_text(properties, schema.CONFIGURATION),
         state=proto.State.Name(proto.state),
         properties={n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)},
     )
