@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import abc
 import enum
+import functools
 import sys
 from collections.abc import Callable, Iterator
-from types import FunctionType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from zencache.fingerprint.encoder import ATOMS
+from zencache.fingerprint.fields import is_local, members_of
 from zencache.fingerprint.namespace import MISSING, is_zencache_decorator
 from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.source import Memo, classes_of, plain_functions
@@ -20,9 +23,8 @@ class ClassBody:
 
     def __init__(self, kind: type, syntax: ClassSyntax, module_globals: dict[str, Any]):
         self._contents = vars(kind)
-        self._members: dict[str, Any] = {}
-        if isinstance(kind, enum.EnumMeta):
-            self._members = kind._member_map_
+        self._members = members_of(kind)
+        self._is_local = is_local(kind)
         self.syntax = syntax
         self.module_globals = module_globals
 
@@ -32,9 +34,19 @@ class ClassBody:
         Dataclasses and models take defaults away from the class, slots and other descriptors cover them.
         """
         if name in self._members:
-            return self._members[name]._value_
+            return self._members[name]
         value = self._contents.get(name, MISSING)
         return MISSING if _hides(value) else value
+
+    def hidden(self, name: str) -> Any:
+        """The descriptor that an attribute is, to count beside its expression; MISSING as a rule.
+
+        Another one may have been set since, and a function around the class is not in its text.
+        """
+        value = self._contents.get(name, MISSING)
+        if name in self._members or value is MISSING or not _hides(value) or _is_storage(value):
+            return MISSING
+        return value if self._is_local or _is_users_descriptor(value) else MISSING
 
 
 def class_bodies(kind: type) -> list[ClassBody]:
@@ -57,20 +69,61 @@ def live_extras(
     Methods that a class decorator or a metaclass generates say nothing that the statement does not.
     """
     written = {name for body in bodies for name in body.syntax.names}
-    plain = type(kind) in (type, abc.ABCMeta) or is_user_code(type(kind))
+    members = members_of(kind)
+    yield from ((name, value) for name, value in members.items() if name not in written)
     for name, value in sorted(vars(kind).items()):
-        if name in written or name == "_abc_impl" or (name == "__new__" and "_fields" in vars(kind)):
+        if name in written or name in members or (name == "__new__" and "_fields" in vars(kind)):
             continue
         functions = [function for function in plain_functions(value) if is_user_code(function)]
         if functions:
             if not (bodies and _is_special(name) and any(map(generated, functions))):
                 yield name, value
-        elif is_user_code(value) or (plain and not _is_special(name) and not _hides(value)):
+        elif is_user_code(value) or _is_told(kind, name, value, bodies):
             yield name, value
+
+
+# What Python and the makers of classes note of a class, and what `fields_of` has.
+_NOTES = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__annotations__", "__dict__", "__weakref__", "__hash__"}
+    | {"__firstlineno__", "__static_attributes__", "__match_args__", "__slots__", "__orig_bases__"}
+    | {"__parameters__", "__type_params__", "__abstractmethods__", "__signature__", "__class_vars__"}
+    | {"__private_attributes__", "__dataclass_fields__", "__final__", "__required_keys__"}
+    | {"__optional_keys__", "__readonly_keys__", "__mutable_keys__", "__closed__", "__extra_items__"}
+    | {"_is_protocol", "_is_runtime_protocol", "__protocol_attrs__", "__callable_proto_members_only__"}
+    | {"__non_callable_proto_members__", "_abc_impl", "model_fields", "model_computed_fields"}
+)
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+_DESCRIPTORS = (functools.cached_property, functools.partialmethod, functools.singledispatchmethod)
+
+
+def _is_told(kind: type, name: str, value: Any, bodies: list[ClassBody]) -> bool:
+    """Whether the value of an attribute counts, which no statement defines and which is no user code."""
+    if name in _NOTES or name.startswith(("__pydantic_", "__attrs_")) or _is_storage(value):
+        return False
+    if name == "model_config" and bodies:
+        return False  # merged from the bases and the statement
+    ours = type(value) in ATOMS or isinstance(value, _CONTAINERS) or is_user_code(type(value))
+    if isinstance(kind, enum.EnumMeta) and _is_special(name):
+        return name == "_boundary_" and not bodies
+    if _is_special(name):
+        return ours
+    plain = type(kind) in (type, abc.ABCMeta) or is_user_code(type(kind))
+    return plain or ours or isinstance(value, _DESCRIPTORS)
 
 
 def _is_special(name: str) -> bool:
     return name.startswith("_") and name.endswith("_")
+
+
+def _is_storage(value: Any) -> bool:
+    """Descriptors that are the places of slots, and those of named tuples."""
+    return isinstance(value, GetSetDescriptorType | MemberDescriptorType) or (
+        type(value).__name__ == "_tuplegetter"
+    )
+
+
+def _is_users_descriptor(value: Any) -> bool:
+    return is_user_code(type(value)) or isinstance(value, _DESCRIPTORS)
 
 
 def _hides(value: Any) -> bool:

@@ -13,6 +13,7 @@ from zencache.exceptions import UnfingerprintableError
 from zencache.fingerprint import compiled
 from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
 from zencache.fingerprint.encoder import ATOMS, Encoder
+from zencache.fingerprint.fields import fields_of, is_local
 from zencache.fingerprint.namespace import (
     MISSING,
     Variable,
@@ -188,10 +189,20 @@ class _Graph:
             self._syntax(node, body.syntax.frame, body)
             for name in body.syntax.names:
                 self._attribute(node, name, body)
-        if not bodies:
-            node.parts.append(self._value(node, annotations_of(kind), f"the annotations of {node.name}"))
+        if not bodies or is_local(kind):
+            for name, value in (*annotations_of(kind), *fields_of(kind)):
+                self._held(node, name, value)
         for name, value in live_extras(kind, bodies, generated=_is_generated):
-            node.parts.append(encode(name) + self._value(node, value, f"{node.name}.{name}"))
+            self._held(node, name, value)
+
+    def _held(self, node: _Node, name: str, value: Any) -> None:
+        """What a class holds beside its statement: by its type alone where it has no faithful fingerprint."""
+        node.parts.append(encode(name))
+        try:
+            node.parts.append(self._value(node, value, f"{node.name}.{name}"))
+        except UnfingerprintableError:
+            self._say_type_only(f"`{node.label}.{name}`")
+            node.parts.append(b"type" + self._value(node, type(value), name))
 
     def _attribute(self, node: _Node, name: str, body: ClassBody) -> None:
         node.parts.append(encode(name))
@@ -201,6 +212,9 @@ class _Graph:
             return
         for syntax in body.syntax.written(name):
             self._syntax(node, syntax, body)
+        hidden = body.hidden(name)
+        if hidden is not MISSING:
+            self._held(node, name, hidden)
 
     def _syntax(self, node: _Node, syntax: Syntax, body: ClassBody) -> None:
         node.parts.append(syntax.digest)
@@ -222,7 +236,7 @@ class _Graph:
         except UnfingerprintableError:
             if node not in self._lenient:
                 raise
-            self._untracked[f"`{node.label}`: its value cannot be fingerprinted; only its type counts"] = None
+            self._say_type_only(f"`{node.label}`")
             node.parts.append(by_name(type(held.value)))
 
     # -- references
@@ -284,11 +298,16 @@ class _Graph:
         def link(target: Any) -> bytes:
             return node.link(self._code_node(target))
 
+        place = module or node.label.removesuffix(f".{node.name}")
+
         def fail(culprit: Any) -> UnfingerprintableError:
-            return _no_fingerprint(culprit, value, name, module or node.label.removesuffix(f".{node.name}"))
+            return _no_fingerprint(culprit, value, name, place)
+
+        def note(owner: Any) -> None:
+            self._say_type_only(f"`{place}.{name}`, a method of a `{type(owner).__qualname__}`")
 
         self._say_compiled(value)
-        return Encoder(lambda item: refer_from_code(item, link), fail).token(value)
+        return Encoder(lambda item: refer_from_code(item, link), fail, note).token(value)
 
     # -- what to tell people
 
@@ -300,6 +319,9 @@ class _Graph:
     def _say_dynamic(self, syntax: Syntax, node: _Node) -> None:
         for what in syntax.dynamic:
             self._untracked[f"{what} in {node.label}"] = None
+
+    def _say_type_only(self, what: str) -> None:
+        self._untracked[f"{what}: its value cannot be fingerprinted; only its type counts"] = None
 
     def _say_compiled(self, value: Any) -> None:
         module = value.__self__ if isinstance(value, BuiltinFunctionType) else None

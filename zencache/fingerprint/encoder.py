@@ -13,6 +13,7 @@ import hashlib
 import pathlib
 import re
 import types
+import typing
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable
@@ -45,7 +46,17 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     datetime.timedelta: lambda v: ("timedelta", v.days, v.seconds, v.microseconds),
     zoneinfo.ZoneInfo: lambda v: ("zone", v.key),
     re.Pattern: lambda v: ("pattern", v.pattern, v.flags),
+    typing.ForwardRef: lambda v: ("forward", v.__forward_arg__),
 }
+
+
+class Attempt:
+    """A value that counts by its type where it has no faithful encoding."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        self.value = value
 
 
 class Encoder:
@@ -58,15 +69,18 @@ class Encoder:
         refer: says how code, and whatever else counts by name, is encoded: as bytes, as parts to
             encode in its place, or None for data.
         fail: makes the exception for a value that has no faithful encoding.
+        note: is told of each :class:`Attempt` that counts by its type.
     """
 
     def __init__(
         self,
         refer: Callable[[Any], bytes | Parts | None],
         fail: Callable[[Any], UnfingerprintableError],
+        note: Callable[[Any], None] = lambda _: None,
     ):
         self._refer = refer
         self._fail = fail
+        self._note = note
         self._closed: dict[int, bytes] = {}
         self._open: dict[int, int] = {}  # in order of discovery: everything that a cycle may return to
         self._alive: list[Any] = []  # an id stands for its object only as long as that lives
@@ -76,6 +90,8 @@ class Encoder:
         """The encoding of a value: literal for atoms, a hash for everything else."""
         if type(value) in ATOMS:
             return encode(value)
+        if type(value) is Attempt:
+            return self._attempt(value.value)
         closed = self._closed.get(id(value))
         if closed is not None:
             return closed
@@ -84,6 +100,17 @@ class Encoder:
             return self._new(value)
         self._reached = min(self._reached, place)
         return b"^" + encode(len(self._open) - place)
+
+    def _attempt(self, value: Any) -> bytes:
+        place, reached = len(self._open), self._reached
+        try:
+            return self.token(value)
+        except UnfingerprintableError:
+            while len(self._open) > place:
+                self._open.popitem()
+            self._reached = reached
+            self._note(value)
+            return b"type" + self.token(type(value))
 
     def _new(self, value: Any) -> bytes:
         # Tarjan's strongly connected components: a component is closed when its first member is done.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import types
 from functools import lru_cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -32,7 +33,7 @@ def is_user_code(obj: Any) -> bool:
     if isinstance(obj, FunctionType):
         return _is_user_function(obj)
     if isinstance(obj, type):
-        return not is_zencache(obj) and _is_user_module_name(obj.__module__)
+        return not is_zencache(obj) and (_is_user_module_name(obj.__module__) or _is_made_by_types(obj))
     if isinstance(obj, ModuleType):
         return _is_user_module(obj)
     return False
@@ -70,6 +71,11 @@ def _is_user_function(function: FunctionType) -> bool:
 def _is_user_module_name(name: str) -> bool:
     module = sys.modules.get(name)
     return _is_user_module(module) if isinstance(module, ModuleType) else True
+
+
+def _is_made_by_types(kind: type) -> bool:
+    """Whether :func:`types.new_class` made a class, as ``make_dataclass`` lets it before Python 3.12."""
+    return kind.__module__ == "types" and vars(types).get(kind.__name__) is not kind
 
 
 def _is_user_module(module: ModuleType) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import functools
 import logging
+import sys
 import typing
 from collections.abc import Callable
 from types import (
@@ -19,7 +20,7 @@ from types import (
 from typing import Any
 
 from zencache.digest import encode
-from zencache.fingerprint.encoder import ATOMS, Parts
+from zencache.fingerprint.encoder import Attempt, Parts
 from zencache.fingerprint.ownership import is_user_code, is_zencache
 
 _LOCKS = (_thread.LockType, _thread.RLock, _thread._local)
@@ -49,6 +50,12 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
         return type(value).__name__, value.__func__
     if isinstance(value, property):
         return "property", value.fget, value.fset, value.fdel
+    if type(value) is functools.cached_property:  # apart from its docstring and its lock
+        return "cached property", value.func, value.attrname
+    if type(value) is functools.partialmethod:
+        return "partial method", value.func, value.args, value.keywords
+    if type(value) is functools.singledispatchmethod:
+        return "dispatched method", value.dispatcher, value.func
     if isinstance(value, BuiltinFunctionType | MethodWrapperType):
         return _builtin(value)
     if is_zencache(type(value)):
@@ -110,15 +117,23 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _builtin(value: Any) -> bytes | Parts:
+    """A function by its name; a method by its name and the value that it is bound to."""
     owner = getattr(value, "__self__", None)
-    if owner is None or isinstance(owner, ModuleType):
+    if owner is None or isinstance(owner, ModuleType) or type(owner).__name__ == "PyCapsule":
         return by_name(value)
-    if type(owner) in ATOMS or type(owner) in (list, tuple, dict, set, frozenset):
-        return "method", value.__name__, owner
-    if isinstance(owner, type):
-        return "method", value.__name__, owner
-    # E.g. `numpy.random.rand`, which is a method of a generator that every call changes.
-    return "method", value.__name__, type(owner)
+    if _is_installed_attribute(value, owner):
+        # E.g. `random.random`, which is a method of a generator that every call changes.
+        return "method", value.__name__, type(owner)
+    return "method", value.__name__, Attempt(owner)
+
+
+def _is_installed_attribute(value: Any, owner: Any) -> bool:
+    """Whether a method is what an installed module has under its name."""
+    module = sys.modules.get(type(owner).__module__)
+    if isinstance(owner, type) or module is None or is_user_code(module):
+        return False
+    held = vars(module).get(value.__name__)
+    return type(held) is type(value) and getattr(held, "__self__", None) is owner
 
 
 def _wrapper(value: Any) -> bytes | Parts | None:

@@ -1,0 +1,72 @@
+"""What a live class is made of that its attributes do not show: fields of models, members of enums."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import Any
+
+Named = Iterator[tuple[str, Any]]
+
+# By name, since releases of pydantic and Python differ in what else they note.
+_OF_A_MODEL_FIELD = (
+    *("annotation", "default", "default_factory", "metadata", "alias", "alias_priority"),
+    *("validation_alias", "serialization_alias", "title", "description", "examples", "exclude"),
+    *("discriminator", "json_schema_extra", "frozen", "validate_default", "init", "init_var", "kw_only"),
+)
+_OF_A_DATACLASS_FIELD = (
+    *("type", "default", "default_factory", "init", "repr", "hash", "compare", "kw_only"),
+    "metadata",
+)
+_OF_A_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+
+
+def is_local(kind: type) -> bool:
+    """Whether a class was made inside a function: its body may have names from there."""
+    return "<locals>" in kind.__qualname__
+
+
+def fields_of(kind: type) -> Named:
+    """The fields of a dataclass, a model or an attrs class, name by name and part by part."""
+    contents = vars(kind)
+    for name, field in _dict(contents, "__dataclass_fields__"):
+        yield from _parts(name, field, _OF_A_DATACLASS_FIELD)
+        yield f"{name}.kind", getattr(getattr(field, "_field_type", None), "name", None)
+    yield from _parts("dataclass", contents.get("__dataclass_params__"), _OF_A_DATACLASS)
+    for name, field in _dict(contents, "__pydantic_fields__") or _dict(contents, "model_fields"):
+        yield from _parts(name, field, _OF_A_MODEL_FIELD)
+    for name, attribute in _dict(contents, "__private_attributes__"):
+        yield from _parts(name, attribute, ("default", "default_factory"))
+    yield from _decorators(contents.get("__pydantic_decorators__"))
+    generic = contents.get("__pydantic_generic_metadata__")
+    if isinstance(generic, dict):
+        yield "generic.args", generic.get("args")
+    for attribute in contents.get("__attrs_attrs__") or ():
+        yield f"{getattr(attribute, 'name', '')}.attribute", attribute
+
+
+def members_of(kind: type) -> dict[str, Any]:
+    """The values of an enum's members, with other names of a member; nothing for any other class."""
+    if not isinstance(kind, enum.EnumMeta):
+        return {}
+    return {name: member._value_ for name, member in kind._member_map_.items()}
+
+
+def _dict(contents: Any, name: str) -> list[tuple[str, Any]]:
+    found = contents.get(name)
+    return list(found.items()) if isinstance(found, dict) else []
+
+
+def _parts(name: str, holder: Any, parts: tuple[str, ...]) -> Named:
+    if holder is not None:
+        for part in parts:
+            yield f"{name}.{part}", getattr(holder, part, None)
+
+
+def _decorators(decorators: Any) -> Named:
+    """Which fields a model's validators and serializers are for; their functions are attributes."""
+    for group in dataclasses.fields(decorators) if dataclasses.is_dataclass(decorators) else ():
+        found = getattr(decorators, group.name)
+        for name, decorator in found.items() if isinstance(found, dict) else ():
+            yield f"{group.name}.{name}", getattr(decorator, "info", None)
