@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
+from zencache.fingerprint import observe
 from zencache.materializer import BaseMaterializer, json_value
 from zencache.policy import CachePolicy
 
@@ -97,6 +98,7 @@ def declare(
     Raises:
         DeclarationError: the signature cannot be that of a step, or an option is wrong.
     """
+    observe()
     step_name = name if name is not None else getattr(function, "__name__", "")
     _check_function(function, step_name)
     hints = _hints(function, step_name, scope)

@@ -12,6 +12,7 @@ from zencache import events, log, scheduler
 from zencache.binding import place
 from zencache.declaration import check_name, check_options, check_policy
 from zencache.exceptions import DeclarationError, nearest
+from zencache.fingerprint import observe
 from zencache.invocation import invoke, plan
 from zencache.key import check_fingerprints
 from zencache.options import CacheOptions, refreshed
@@ -51,6 +52,7 @@ class Pipeline:
         self._nodes = tuple(nodes)
         self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
         self._rewire = rewire
+        observe()
         scheduler.check_order(self._graph())
         check_fingerprints(
             (n.step, self._options.policy_of(n.step), n.name, n.parameters) for n in self._nodes

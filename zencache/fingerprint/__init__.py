@@ -2,6 +2,7 @@
 
 from zencache.fingerprint.code import Code, Unit, code_of, is_user_code
 from zencache.fingerprint.file import ExternalFile, FileFingerprints, FoundFile, together
+from zencache.fingerprint.observation import observe
 from zencache.fingerprint.value import value_fingerprint
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Unit",
     "code_of",
     "is_user_code",
+    "observe",
     "together",
     "value_fingerprint",
 ]

@@ -27,7 +27,7 @@ from zencache.fingerprint.namespace import (
 from zencache.fingerprint.normal_form import Reference, Syntax
 from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
-from zencache.fingerprint.source import Memo, functions_of
+from zencache.fingerprint.source import Memo, functions_of, has_changed_source
 from zencache.fingerprint.syntax import function_syntax
 
 __all__ = ["Code", "Unit", "code_of", "is_user_code"]
@@ -185,6 +185,11 @@ class _Graph:
         if is_user_code(type(kind)):  # an installed one comes with a base or is written in the statement
             node.parts.append(node.link(self._code_node(type(kind))))
         bodies = class_bodies(kind)
+        if not bodies and has_changed_source(kind):
+            sentence = (
+                f"{node.label}: its file has changed since it was imported; what it holds counts instead"
+            )
+            self._untracked[sentence] = None
         for body in bodies:
             self._syntax(node, body.syntax.frame, body)
             for name in body.syntax.names:

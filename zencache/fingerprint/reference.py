@@ -93,8 +93,11 @@ def by_name(value: Any) -> bytes:
     return encode(("name", f"{getattr(value, '__module__', None) or ''}:{value.__qualname__}"))
 
 
+_PLAIN = frozenset({bool, int, float, complex, str, bytes})
+
+
 def _installed_function(function: FunctionType) -> bytes | Parts:
-    """A wrapper made by an installed decorator leads to the user's functions that it holds."""
+    """A function that installed code made leads to the user's functions and the plain data that it holds."""
     held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     wrapped = getattr(function, "__wrapped__", None)
     registry = function.__dict__.get("registry")  # of a `functools.singledispatch`
@@ -102,6 +105,7 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
         part for pair in (registry.items() if isinstance(registry, MappingProxyType) else ()) for part in pair
     ]
     users = [inner for inner in (wrapped, *held, *registered) if is_user_code(inner)]
+    users += [inner for inner in held if type(inner) in _PLAIN]
     if not users:
         return by_name(function)
     code = function.__code__

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from zencache.fingerprint import compiled
 from zencache.fingerprint.normal_form import Function
+from zencache.fingerprint.observation import has_changed
 from zencache.fingerprint.ownership import file_of_function
 from zencache.fingerprint.syntax import first_line
 
@@ -109,11 +110,15 @@ def functions_of(function: FunctionType) -> list[Function]:
 
 
 def classes_of(kind: type) -> list[ast.ClassDef]:
-    """The statements of a live class: one as a rule, more if they cannot be told apart, or none."""
-    module = sys.modules.get(kind.__module__)
-    module_globals = vars(module) if module else {}
+    """The statements of a live class: one as a rule, more if they cannot be told apart, or none.
+
+    None either if the file has changed since it was imported: the text that was is gone.
+    """
+    module_globals = _globals_of_class(kind)
     with _lock:
         for file in _files_of_class(kind, module_globals):
+            if has_changed(file):
+                return []
             source = _source_of(file, module_globals)
             candidates = source.classes.get(kind.__qualname__, []) if source else []
             if source and candidates:
@@ -121,6 +126,16 @@ def classes_of(kind: type) -> list[ast.ClassDef]:
                 line = vars(kind).get("__firstlineno__")  # since Python 3.13
                 return [node for node in fitting if first_line(node) == line] or fitting
     return []
+
+
+def has_changed_source(kind: type) -> bool:
+    """Whether the file of a live class has changed since it was imported."""
+    return any(has_changed(file) for file in _files_of_class(kind, _globals_of_class(kind)))
+
+
+def _globals_of_class(kind: type) -> dict[str, Any]:
+    module = sys.modules.get(kind.__module__)
+    return vars(module) if module else {}
 
 
 def plain_functions(attribute: Any) -> list[FunctionType]:
