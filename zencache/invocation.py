@@ -46,20 +46,7 @@ def invoke(
     started = time.perf_counter()
     repository.prepare()
     metadata, artifacts = repository.stores.metadata, repository.stores.artifacts
-    run = PipelineRun(
-        id=0,
-        name=_run_name(repository, pipeline, run_name),
-        pipeline=pipeline,
-        status=Status.RUNNING,
-        started=datetime.now(timezone.utc),
-        definition=definition,
-        options={
-            "enable_cache": options.run,
-            "pipeline_enable_cache": options.pipeline,
-            "refresh": sorted(options.refresh),
-        },
-        facts=environment_facts(repository.root),
-    )
+    run = _new_run(pipeline, definition, repository, options, run_name)
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
     recovery.clear_dead_runs(artifacts, metadata, run.name)
     writer = metadata.begin_run(run, {node.step.name: execution_base(node.step) for node in nodes})
@@ -151,6 +138,29 @@ def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
         failures=causes,
         facts={"run": run, "also failed": ", ".join(list(failures)[1:]) or None},
         hint="What had finished is reused when you run the pipeline again.",
+    )
+
+
+def _new_run(
+    pipeline: str,
+    definition: Mapping[str, Any],
+    repository: Repository,
+    options: CacheOptions,
+    run_name: str | None,
+) -> PipelineRun:
+    return PipelineRun(
+        id=0,
+        name=_run_name(repository, pipeline, run_name),
+        pipeline=pipeline,
+        status=Status.RUNNING,
+        started=datetime.now(timezone.utc),
+        definition=definition,
+        options={
+            "enable_cache": options.run,
+            "pipeline_enable_cache": options.pipeline,
+            "refresh": sorted(options.refresh),
+        },
+        facts=environment_facts(repository.root),
     )
 
 
