@@ -72,8 +72,8 @@ class Cache:
             return
         if isinstance(error, ArtifactDamaged):
             self._artifacts.set_aside(artifact.object)
-        if artifact.id:
-            self._metadata.mark_artifact(artifact, "DELETED")
+        if artifact.id and not artifact.is_lost:
+            self._metadata.mark_artifact(artifact, "DELETED", is_lost=True)
 
     def _problem(self, entry: CacheEntry, expires_in: timedelta | None) -> tuple[Reason, str] | None:
         """Why an entry cannot be used, or None. Nothing but sizes is read here."""
@@ -83,13 +83,15 @@ class Cache:
         for name, artifact in entry.outputs.items():
             if artifact.id in self._refused:
                 return self._refused[artifact.id], f"output `{name}` could not be used in this run"
-            if artifact.state != "LIVE":
+            if artifact.state != "LIVE" and not artifact.is_lost:
                 return Reason.ARTIFACT_MISSING, f"output `{name}` is {artifact.state} in the metadata store"
             try:
                 self._artifacts.verify(artifact.object)
             except ArtifactUnusable as error:
                 self.invalidate(artifact, error)
                 return reason_of(error), f"output `{name}`: {error.message}"
+            if artifact.is_lost and not self._read_only:
+                self._metadata.mark_artifact(artifact, "LIVE")  # its bytes are back
         return None
 
 

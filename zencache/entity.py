@@ -27,6 +27,8 @@ class Artifact:
         python_type: ``module:qualname`` of the value's type.
         configuration: exact JSON of what the materializer was configured with, if it was.
         state: the MLMD state, ``LIVE`` while it can be used.
+        is_lost: whether it is ``DELETED`` only because a look-up did not find its bytes, so that it counts
+            again when they are back, as when a store was not mounted.
         properties: everything else that was recorded about it.
     """
 
@@ -39,6 +41,7 @@ class Artifact:
     python_type: str
     configuration: str = ""
     state: str = "LIVE"
+    is_lost: bool = False
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 from inspection import mlmd_states, statuses, unsound_objects
 
-from zencache import ArtifactDamaged, ArtifactMissing, ArtifactUnusable, Repository, pipeline, step
+from zencache import (
+    ArtifactDamaged,
+    ArtifactMissing,
+    ArtifactUnusable,
+    Repository,
+    StepFailed,
+    pipeline,
+    step,
+)
 from zencache.artifact_store.manifest import Manifest
 from zencache.digest import digest_bytes
 
@@ -459,3 +467,45 @@ def test_the_metadata_may_be_deleted_under_the_artifacts(project):
     assert ran() == ["source", "doubled", "total"]
     assert run.steps["total"].output.read() == 2 * SUM
     assert unsound_objects(ARTIFACTS) == []
+
+
+def test_a_store_that_was_away_for_a_while_is_used_again_when_it_is_back(project):
+    @step
+    def fetch() -> int:
+        if Path("offline").exists():
+            raise ConnectionError("the network is down")
+        return 7
+
+    @pipeline
+    def fetching():
+        fetch()
+
+    first = fetching().run()
+    away = ARTIFACTS.with_name("away")
+    ARTIFACTS.rename(away)
+    Path("offline").touch()
+    with pytest.raises(StepFailed, match="the network is down"):
+        fetching().run()
+    shutil.rmtree(ARTIFACTS)
+    away.rename(ARTIFACTS)
+
+    run = fetching().run()
+
+    assert statuses(run) == {"fetch": "cached"}
+    assert run.steps["fetch"].output.read() == 7
+    (artifact,) = Repository().store.get_artifacts_by_id([first.steps["fetch"].output.id])
+    assert artifact.State.Name(artifact.state) == "LIVE"
+
+
+def test_bytes_that_are_back_do_not_revive_what_somebody_else_deleted(project):
+    first = chain().run()
+    store = Repository().store
+    (artifact,) = store.get_artifacts_by_id([first.steps["source"].output.id])
+    artifact.state = artifact.State.Value("DELETED")
+    store.put_artifacts([artifact])
+    chain().run()
+    ran()
+
+    assert set(statuses(chain().run()).values()) == {"cached"}
+    (artifact,) = store.get_artifacts_by_id([first.steps["source"].output.id])
+    assert artifact.State.Name(artifact.state) == "DELETED"

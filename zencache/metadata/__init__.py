@@ -61,6 +61,6 @@ class MetadataStore:
         """Record that an edit of a step is harmless, or change what was recorded of it."""
         put_acceptance(self._connection, acceptance)
 
-    def mark_artifact(self, artifact: Artifact, state: str) -> None:
-        """Set the MLMD state of an artifact."""
-        mark_artifact(self._connection, artifact, state)
+    def mark_artifact(self, artifact: Artifact, state: str, *, is_lost: bool = False) -> None:
+        """Set the MLMD state of an artifact, and whether its bytes were only not found."""
+        mark_artifact(self._connection, artifact, state, is_lost=is_lost)

@@ -245,6 +245,7 @@ def get_artifact(proto: Any) -> Artifact:
         python_type=get_text(properties, schema.PYTHON_TYPE),
         configuration=get_text(properties, schema.CONFIGURATION),
         state=proto.State.Name(proto.state),
+        is_lost=schema.LOST in properties and bool(properties[schema.LOST].bool_value),
         properties={n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)},
     )
 

@@ -48,6 +48,7 @@ OBJECT = "zencache_object"
 SIZE = "zencache_size"
 MATERIALIZER = "zencache_materializer"
 PYTHON_TYPE = "zencache_python_type"
+LOST = "zencache_lost"
 CONFIGURATION = "zencache_materializer_configuration"
 # On contexts.
 ENTRY = "zencache_entry"

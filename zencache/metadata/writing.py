@@ -311,15 +311,16 @@ def _put_below_pipeline(connection: Connection, run: Any) -> None:
         connection.write(lambda store: store.put_parent_contexts([link]))
 
 
-def mark_artifact(connection: Connection, artifact: Artifact, state: str) -> None:
-    """Set the MLMD state of an artifact, and nothing else."""
+def mark_artifact(connection: Connection, artifact: Artifact, state: str, *, is_lost: bool = False) -> None:
+    """Set the MLMD state of an artifact, and whether its bytes were only not found; nothing else."""
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     def put(store: Any) -> None:
         (found,) = store.get_artifacts_by_id([artifact.id])
         changed = proto.Artifact(id=artifact.id, type_id=found.type_id)
         changed.state = changed.State.Value(state)
-        store.put_artifacts([changed], field_mask_paths=["state"])
+        changed.custom_properties[schema.LOST].bool_value = is_lost
+        store.put_artifacts([changed], field_mask_paths=["state", f"custom_properties.{schema.LOST}"])
 
     connection.write(put)
 
