@@ -208,4 +208,10 @@ def state_of(value: Any, state: Any) -> Any:
 
 
 def _sortable(value: Any) -> bytes:
-    return encode(value) if type(value) in ATOMS else b""
+    """Data by its encoding, code by its name and then its place: neither depends on an address."""
+    if type(value) in ATOMS:
+        return encode(value)
+    if not isinstance(value, types.FunctionType | type):
+        return b""
+    code = getattr(value, "__code__", None)
+    return encode((value.__qualname__, code.co_firstlineno if code else 0, code.co_code if code else b""))
