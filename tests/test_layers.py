@@ -42,7 +42,7 @@ LAYERS = [
     # L5
     ["why"],
     ["view"],
-    ["repository"],
+    ["project"],
     ["plan"],
     ["invocation"],
     ["log"],
@@ -50,9 +50,10 @@ LAYERS = [
     # L6
     ["pipeline_function"],
     # L7
+    ["loading"],
+    ["repository"],
     ["testing"],
     ["examples"],
-    ["loading"],
     ["verification"],
     ["acceptance"],
     ["cli"],

@@ -22,9 +22,9 @@ from zencache.metadata import MetadataStore
 from zencache.options import CacheOptions
 from zencache.output import execution_base
 from zencache.plan import Plan, make_plan
-from zencache.repository import Repository
+from zencache.project import Project
 from zencache.stores import Stores
-from zencache.view import Run
+from zencache.view import Run, run_named
 from zencache.wiring import Node
 
 
@@ -33,7 +33,7 @@ def invoke(
     nodes: Sequence[Node],
     definition: Mapping[str, Any],
     *,
-    repository: Repository,
+    project: Project,
     options: CacheOptions,
     run_name: str | None,
 ) -> Run:
@@ -44,9 +44,9 @@ def invoke(
         DeclarationError: the name of the run is taken.
     """
     started = time.perf_counter()
-    repository.prepare()
-    metadata, artifacts = repository.stores.metadata, repository.stores.artifacts
-    run = _new_run(pipeline, definition, repository, options, run_name)
+    project.prepare()
+    metadata, artifacts = project.stores.metadata, project.stores.artifacts
+    run = _new_run(pipeline, definition, project, options, run_name)
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
     recovery.clear_dead_runs(artifacts, metadata, run.name)
     writer = metadata.begin_run(run, {node.step.name: execution_base(node.step) for node in nodes})
@@ -59,10 +59,10 @@ def invoke(
         cache=cache,
         options=options,
         facts=run.facts,
-        files=repository.files,
+        files=project.files,
     )
     cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
-    ending = _Ending(run, execution, repository.files, len(nodes), started)
+    ending = _Ending(run, execution, project.files, len(nodes), started)
     try:
         failures = scheduler.run(
             {node.name: node.upstream for node in nodes},
@@ -79,7 +79,7 @@ def invoke(
     ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
     if failures:
         raise _step_failed(run.name, failures) from next(iter(failures.values())).__cause__
-    return repository.get_run(run.name)
+    return run_named(project.stores, run.name)
 
 
 class _Ending:
@@ -119,13 +119,13 @@ class _Ending:
         )
 
 
-def plan(pipeline: str, nodes: Sequence[Node], *, repository: Repository, options: CacheOptions) -> Plan:
+def plan(pipeline: str, nodes: Sequence[Node], *, project: Project, options: CacheOptions) -> Plan:
     """What :func:`invoke` would do now. A metadata store that is not there yet is not made."""
-    stores = repository.stores
+    stores = project.stores
     if not stores.metadata.exists:
         stores = Stores(MetadataStore(f"memory://{secrets.token_hex(8)}", stores.artifacts), stores.artifacts)
     order = scheduler.order({node.name: node.upstream for node in nodes})
-    return make_plan(pipeline, nodes, order, options, stores, repository.files)
+    return make_plan(pipeline, nodes, order, options, stores, project.files)
 
 
 def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
@@ -144,13 +144,13 @@ def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
 def _new_run(
     pipeline: str,
     definition: Mapping[str, Any],
-    repository: Repository,
+    project: Project,
     options: CacheOptions,
     run_name: str | None,
 ) -> PipelineRun:
     return PipelineRun(
         id=0,
-        name=_run_name(repository, pipeline, run_name),
+        name=_run_name(project, pipeline, run_name),
         pipeline=pipeline,
         status=Status.RUNNING,
         started=datetime.now(timezone.utc),
@@ -160,18 +160,18 @@ def _new_run(
             "pipeline_enable_cache": options.pipeline,
             "refresh": sorted(options.refresh),
         },
-        facts=environment_facts(repository.root),
+        facts=environment_facts(project.root),
     )
 
 
-def _run_name(repository: Repository, pipeline: str, given: str | None) -> str:
+def _run_name(project: Project, pipeline: str, given: str | None) -> str:
     """The name of the run: the one given, or the pipeline's name and the time."""
     if given is not None:
         name = check_name("run", given)
-        if repository.stores.metadata.read.run(name) is not None:
+        if project.stores.metadata.read.run(name) is not None:
             raise DeclarationError(
                 f"There is a run `{name}` already.",
-                facts={"metadata": repository.metadata_url},
+                facts={"metadata": project.metadata_url},
                 hint="Give another `run_name`, or none.",
             )
         return name

@@ -19,7 +19,7 @@ from zencache.options import CacheOptions, refreshed
 from zencache.plan import Plan
 from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
-from zencache.repository import Repository
+from zencache.project import Project
 from zencache.step_function import Step
 from zencache.view import Run
 from zencache.wiring import Node, active_wiring, wiring
@@ -110,7 +110,7 @@ class Pipeline:
         run_name: str | None = None,
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
-        repository: Repository | None = None,
+        repository: Project | None = None,
     ) -> Run:
         """Run the pipeline: each step is taken from the cache, or executed and recorded.
 
@@ -134,7 +134,7 @@ class Pipeline:
                 self.name,
                 self._nodes,
                 self.definition(),
-                repository=repository or Repository(),
+                project=repository or Project(),
                 options=options,
                 run_name=run_name,
             )
@@ -144,7 +144,7 @@ class Pipeline:
         *,
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
-        repository: Repository | None = None,
+        repository: Project | None = None,
     ) -> Plan:
         """What :meth:`run` with the same arguments would do now, and why. It changes nothing.
 
@@ -157,7 +157,7 @@ class Pipeline:
             MetadataStoreError, NotFoundError: as :meth:`run`.
         """
         options = self._run_options(enable_cache, refresh)
-        return plan(self.name, self._nodes, repository=repository or Repository(), options=options)
+        return plan(self.name, self._nodes, project=repository or Project(), options=options)
 
     def definition(self) -> dict[str, Any]:
         """The pipeline as it is recorded: its nodes, and what goes where."""

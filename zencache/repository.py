@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
-
 from zencache.exceptions import NotFoundError, nearest
-from zencache.fingerprint import FileFingerprints
-from zencache.settings import FOLDER, find_settings, make_folder
-from zencache.stores import Stores, open_stores
+from zencache.project import Project
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
 from zencache.why import Comparison, compare
 
 
-class Repository:
-    """The metadata store and the artifact store of a project.
+class Repository(Project):
+    """The metadata store and the artifact store of a project, and what can be asked of them.
 
     Args:
         path: the project's folder; found above the working directory unless given.
@@ -32,42 +26,6 @@ class Repository:
         run = Repository().get_pipeline("mnist_pipeline").runs[-1]
         run.steps["tf_evaluator"].output.read()
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        metadata: str | os.PathLike[str] | None = None,
-        artifacts: str | os.PathLike[str] | None = None,
-    ):
-        settings = find_settings(path, _text(metadata), _text(artifacts))
-        self.root: Path = settings.root
-        self._settings = settings
-        if (settings.root / FOLDER).is_file():
-            make_folder(settings.root)  # raises, and says so
-        self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
-        self.files = FileFingerprints(settings.root / FOLDER / "files.json")
-
-    def prepare(self) -> None:
-        """Make the project's folder, if one of the stores lies in it, with what makes git ignore it."""
-        folder = self.root / FOLDER
-        urls = (self._settings.metadata, self._settings.artifacts)
-        if any(Path(_path(url)).is_relative_to(folder) for url in urls):
-            make_folder(self.root)
-
-    @property
-    def metadata_url(self) -> str:
-        """Where the metadata lies, for example ``sqlite:////home/me/project/.zencache/metadata.db``."""
-        return self.stores.metadata.url
-
-    @property
-    def artifacts_url(self) -> str:
-        """Where the bytes lie: a path or an fsspec URL."""
-        return self.stores.artifacts.url
-
-    @property
-    def store(self) -> Any:
-        """The stock ``ml_metadata.MetadataStore``: ask MLMD anything."""
-        return self.stores.metadata.stock
 
     def get_pipelines(self) -> list[PipelineView]:
         """All pipelines that have run, oldest first."""
@@ -143,12 +101,3 @@ class Repository:
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"
 
-
-def _path(url: str) -> str:
-    """The local path of a URL or path; that of a remote URL is none."""
-    scheme, separator, rest = url.partition("://")
-    return rest.removeprefix("/") if scheme == "sqlite" and separator else url
-
-
-def _text(url: str | os.PathLike[str] | None) -> str | None:
-    return None if url is None else os.fspath(url)

@@ -1,0 +1,8 @@
+"""The command line: each command calls one documented function of the library and prints what it gives."""
+
+from __future__ import annotations
+
+from zencache.cli import example, history, running, trust
+from zencache.cli.group import main
+
+__all__ = ["example", "history", "main", "running", "trust"]

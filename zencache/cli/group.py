@@ -1,0 +1,40 @@
+"""The command `zencache` itself: what all of its commands share in reading and in failing."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+FINE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+class Commands(click.Group):
+    """Shows an error of zencache as one message, without a traceback unless ``--debug`` asks for it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        from zencache.exceptions import StepFailed, ZencacheError
+
+        try:
+            return super().invoke(context)
+        except ZencacheError as error:
+            if context.params.get("debug"):
+                traceback.print_exc()
+            else:
+                click.echo(f"Error: {error}", err=True)
+            context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="zencache")
+def main(debug: bool) -> None:
+    """Step caching for TFX-style pipelines, with ML Metadata as its memory."""
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def wrong_usage(message: str) -> NoReturn:
+    raise click.UsageError(message)
