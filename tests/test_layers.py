@@ -40,6 +40,7 @@ LAYERS = [
     ["recovery"],
     ["execution"],
     # L5
+    ["lineage"],
     ["why"],
     ["view"],
     ["project"],

@@ -164,6 +164,16 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Edge:
+    """An execution took an artifact, or made it (``is_output``), under some names."""
+
+    execution_id: int
+    artifact_id: int
+    is_output: bool
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineRun:
     """One invocation of a pipeline. ``duration`` and ``saved`` are in seconds.
 

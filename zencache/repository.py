@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zencache.entity import Artifact, Execution
 from zencache.exceptions import NotFoundError, nearest
+from zencache.lineage import LineageGraph, draw_lineage
 from zencache.project import Project
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
 from zencache.why import Comparison, compare
@@ -48,12 +53,17 @@ class Repository(Project):
 
     get_pipeline_by_name = get_pipeline
 
-    def get_runs(self, pipeline: str | None = None, limit: int | None = 20) -> list[Run]:
-        """The last runs, of one pipeline or of all; oldest first, so that ``[-1]`` is the latest."""
-        runs = self.stores.metadata.read.runs(pipeline)
-        return [
-            Run(self.stores, run) for run in (runs if limit is None else runs[max(0, len(runs) - limit) :])
-        ]
+    def get_runs(
+        self, pipeline: str | None = None, limit: int | None = 20, *, before: str | None = None
+    ) -> list[Run]:
+        """The last runs, of one pipeline or of all; oldest first, so that ``[-1]`` is the latest.
+
+        Args:
+            pipeline: the name of a pipeline.
+            limit: how many at most; None for all.
+            before: the name of a run; only those before it, for the next page of a long list.
+        """
+        return [Run(self.stores, run) for run in self.stores.metadata.read.runs(pipeline, limit, before)]
 
     def get_run(self, name: str) -> Run:
         """A run by its name.
@@ -64,29 +74,115 @@ class Repository(Project):
         return run_named(self.stores, name)
 
     def executions(
-        self, status: str | None = None, step: str | None = None, pipeline: str | None = None
+        self,
+        status: str | None = None,
+        step: str | None = None,
+        pipeline: str | None = None,
+        *,
+        limit: int | None = None,
     ) -> list[StepView]:
-        """Executions of steps, oldest first, filtered by status, step name and pipeline name."""
-        runs = {run.name: Run(self.stores, run) for run in self.stores.metadata.read.runs(pipeline)}
-        return [
-            StepView(self.stores, runs[execution.run], execution)
-            for execution in self.stores.metadata.read.executions_of_type(step)
-            if execution.run in runs and status in (None, execution.status.value)
-        ]
+        """Executions of steps, oldest first, filtered by status, step name and pipeline name.
+
+        Args:
+            status: ``completed``, ``cached``, ``failed``, ``running`` or ``canceled``.
+            step: the declared name of the step.
+            pipeline: the name of the pipeline.
+            limit: only the last so many; the history is read backwards, and no further than needed.
+        """
+        runs: dict[str, Run] = {}
+        found: list[StepView] = []
+        for execution in self._newest_executions(step, pipeline):
+            if status is not None and execution.status.value != status:
+                continue
+            if step is not None and execution.step != step:
+                continue
+            if execution.run not in runs:
+                runs[execution.run] = run_named(self.stores, execution.run)
+            if pipeline is not None and runs[execution.run].pipeline != pipeline:
+                continue
+            if limit is not None and len(found) >= limit:
+                break
+            found.append(StepView(self.stores, runs[execution.run], execution))
+        return found[::-1]
+
+    def _newest_executions(self, step: str | None, pipeline: str | None) -> Iterator[Execution]:
+        read = self.stores.metadata.read
+        if step is not None:
+            yield from reversed(read.executions_of_type(step))
+        elif pipeline is not None:
+            for run in reversed(read.runs(pipeline)):
+                yield from reversed(read.executions_of_run(run.id))
+        else:
+            for page in read.newest_executions():
+                yield from page
 
     def artifacts(
-        self, type: str | None = None, pipeline: str | None = None, step: str | None = None
+        self,
+        type: str | None = None,
+        pipeline: str | None = None,
+        step: str | None = None,
+        *,
+        properties: Mapping[str, Any] | None = None,
+        limit: int | None = None,
     ) -> list[ArtifactView]:
-        """Artifacts, oldest first, filtered by type and by the pipeline or step that made them."""
-        found = self.stores.metadata.read.artifacts(type)
-        if pipeline is not None or step is not None:
-            made = {
-                artifact.id
-                for execution in self.executions(step=step, pipeline=pipeline)
-                for artifact in execution.execution.outputs.values()
-            }
-            found = [artifact for artifact in found if artifact.id in made]
-        return [ArtifactView(self.stores, artifact) for artifact in found]
+        """Artifacts, oldest first, filtered by type and by the pipeline or step that gave them.
+
+        Args:
+            type: name of the artifact type.
+            pipeline, step: names; what the cache gave to a run of theirs counts as well.
+            properties: only artifacts with these properties and values.
+            limit: only the last so many; the history is read backwards, and no further than needed.
+        """
+        wanted = dict(properties or {})
+        found: dict[int, Artifact] = {}
+        for artifact in self._newest_artifacts(type, pipeline, step):
+            if type is not None and artifact.type != type:
+                continue
+            if any(name not in artifact.properties for name in wanted):
+                continue
+            if any(artifact.properties[name] != value for name, value in wanted.items()):
+                continue
+            if limit is not None and len(found) >= limit:
+                break
+            found[artifact.id] = artifact
+        return [ArtifactView(self.stores, artifact) for _, artifact in sorted(found.items())]
+
+    def _newest_artifacts(
+        self, type: str | None, pipeline: str | None, step: str | None
+    ) -> Iterator[Artifact]:
+        if pipeline is None and step is None:
+            for page in self.stores.metadata.read.newest_artifacts(type):
+                yield from page
+            return
+        seen: set[int] = set()
+        for execution in self._newest_executions(step, pipeline):
+            if step is not None and pipeline is not None:
+                run = self.stores.metadata.read.run(execution.run)
+                if run is None or run.pipeline != pipeline:
+                    continue
+            for artifact in execution.outputs.values():
+                if artifact.id not in seen:
+                    seen.add(artifact.id)
+                    yield artifact
+
+    def lineage(self, artifact: ArtifactView | int, depth: int | None = None) -> LineageGraph:
+        """What an artifact was made of and what came of it, as a graph that other formats are drawn from.
+
+        Args:
+            artifact: one of :meth:`artifacts`, of a step's outputs, or its id in the metadata store.
+            depth: how many executions to cross in each direction; all unless given.
+
+        Raises:
+            NotFoundError: there is no artifact of that id.
+            ConfigurationError: ``depth`` is not a positive whole number.
+        """
+        start = artifact if isinstance(artifact, int) else artifact.id
+        graph = draw_lineage(self.stores.metadata.read, start, depth)
+        if start not in graph.artifacts:
+            raise NotFoundError(
+                "There is no such artifact.", facts={"id": start, "metadata": self.metadata_url}
+            )
+        return graph
 
     def compare(self, run_a: Run | str, run_b: Run | str) -> Comparison:
         """Two runs, or runs of two names, held against each other: the first step that differs, and in what.
@@ -100,4 +196,3 @@ class Repository(Project):
 
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"
-

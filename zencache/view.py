@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from zencache import artifact_value
+from zencache import artifact_value, lineage
 from zencache.cache import Cache
-from zencache.entity import Artifact, Execution, PipelineRun, Status
+from zencache.entity import Artifact, Edge, Execution, PipelineRun, Status
 from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
 from zencache.stores import Stores
 from zencache.why import Why, why
@@ -301,12 +301,75 @@ class ArtifactView:
     @property
     def producer_step(self) -> StepView | None:
         """The step, in the run that made it; None for a value that was given to a pipeline."""
-        read = self._stores.metadata.read
-        makers = [execution_id for _, execution_id, is_output in read.neighbours([self.id]) if is_output]
-        for execution in read.executions_by_id(makers):
-            if execution.status is not Status.CACHED:
-                return StepView(self._stores, run_named(self._stores, execution.run), execution)
-        return None
+        edges = [edge for edge in self._edges() if edge.is_output]
+        # The first made it: whoever reused it came later.
+        makers = sorted(edge.execution_id for edge in edges)
+        found = self._steps_of(makers[:1]) if makers else []
+        return found[0] if found else None
+
+    @property
+    def producers(self) -> list[StepView]:
+        """Every step of every run that it came out of, oldest first; all but the first were cached."""
+        return self._steps_of(edge.execution_id for edge in self._edges() if edge.is_output)
+
+    @property
+    def consumers(self) -> list[StepView]:
+        """Every step of every run that took it as an input, oldest first."""
+        return self._steps_of(edge.execution_id for edge in self._edges() if not edge.is_output)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run that made, reused or took it, oldest first."""
+        steps = self._steps_of(edge.execution_id for edge in self._edges())
+        return sorted({view.run.name: view.run for view in steps}.values(), key=lambda run: run.record.id)
+
+    def upstream(
+        self, types: str | Iterable[str] | None = None, depth: int | None = None
+    ) -> list[ArtifactView]:
+        """What it was made of, directly or not, oldest first; it is not among them itself.
+
+        Args:
+            types: names of artifact types; only these are returned, the walk goes on through the others.
+            depth: how many executions to cross at most; all unless given.
+
+        Raises:
+            ConfigurationError: ``depth`` is not a positive whole number.
+
+        Example::
+
+            datasets = model.upstream(types="Dataset")
+        """
+        edges = lineage.upstream(self._stores.metadata.read, [self.id], depth)
+        return self._others((edge.artifact_id for edge in edges if not edge.is_output), types)
+
+    def downstream(
+        self, types: str | Iterable[str] | None = None, depth: int | None = None
+    ) -> list[ArtifactView]:
+        """What came of it, directly or not, oldest first: see :meth:`upstream`."""
+        edges = lineage.downstream(self._stores.metadata.read, [self.id], depth)
+        return self._others((edge.artifact_id for edge in edges if edge.is_output), types)
+
+    def _others(self, ids: Iterable[int], types: str | Iterable[str] | None) -> list[ArtifactView]:
+        wanted = {types} if isinstance(types, str) else None if types is None else set(types)
+        found = self._stores.metadata.read.artifacts_by_id(set(ids) - {self.id})
+        return [
+            ArtifactView(self._stores, artifact)
+            for _, artifact in sorted(found.items())
+            if wanted is None or artifact.type in wanted
+        ]
+
+    def _edges(self) -> list[Edge]:
+        return self._stores.metadata.read.edges_of_artifacts([self.id])
+
+    def _steps_of(self, execution_ids: Iterable[int]) -> list[StepView]:
+        executions = self._stores.metadata.read.executions_by_id(execution_ids)
+        runs = {name: run_named(self._stores, name) for name in {execution.run for execution in executions}}
+        return [StepView(self._stores, runs[execution.run], execution) for execution in executions]
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """What else was recorded about it."""
+        return self.artifact.properties
 
     def read(self) -> Any:
         """The value, its bytes verified against their digest first.
@@ -334,7 +397,7 @@ def run_named(stores: Stores, name: str) -> Run:
     """
     run = stores.metadata.read.run(name)
     if run is None:
-        known = [other.name for other in stores.metadata.read.runs()]
+        known = stores.metadata.read.run_names()
         raise NotFoundError(
             f"There is no run `{name}`.", facts={"metadata": stores.metadata.url}, hint=nearest(name, known)
         )

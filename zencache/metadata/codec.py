@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from zencache.digest import Digest
-from zencache.entity import Acceptance, Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.entity import Acceptance, Artifact, Decision, Edge, Execution, Outcome, PipelineRun, Status
 from zencache.exceptions import ArtifactStoreError, ArtifactUnusable, MaterializerError
 from zencache.materializer import json_value
 from zencache.metadata import schema
@@ -29,6 +29,10 @@ _STATES = {
     Status.CANCELED: "CANCELED",
 }
 _STATUSES = {state: status for status, state in _STATES.items()} | {"NEW": Status.RUNNING}
+# Event type -> whether the artifact was made. A pending output is none yet.
+_EDGE_KINDS = dict.fromkeys(("INPUT", "DECLARED_INPUT", "INTERNAL_INPUT"), False) | dict.fromkeys(
+    ("OUTPUT", "DECLARED_OUTPUT", "INTERNAL_OUTPUT"), True
+)
 _INT32 = 2**31
 
 
@@ -167,8 +171,14 @@ def put_execution(
 
 
 def get_execution(
-    proto: Any, records: Records, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact]
+    proto: Any,
+    records: Records,
+    *,
+    inputs: Mapping[str, Artifact] | None = None,
+    outputs: Mapping[str, Artifact] | None = None,
+    brief: bool = False,
 ) -> Execution:
+    """The execution of a row; ``brief`` leaves out what may lie in a record: key parts and facts."""
     properties = proto.custom_properties
     run, _, node = proto.name.rpartition("/")
     return Execution(
@@ -179,16 +189,16 @@ def get_execution(
         status=_STATUSES.get(proto.State.Name(proto.last_known_state), Status.RUNNING),
         parameters=get_parameters(properties, records),
         cache_key=get_text(properties, schema.CACHE_KEY),
-        key_parts=get_json(properties, schema.KEY_PARTS, records),
+        key_parts={} if brief else get_json(properties, schema.KEY_PARTS, records),
         decision=_get_decision(properties),
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
         started=_time(proto.create_time_since_epoch),
         source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
         error=get_text(properties, schema.ERROR),
-        untracked=tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
-        facts=get_json(properties, schema.FACTS, records),
-        inputs=inputs,
-        outputs=outputs,
+        untracked=() if brief else tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
+        facts={} if brief else get_json(properties, schema.FACTS, records),
+        inputs=inputs or {},
+        outputs=outputs or {},
     )
 
 
@@ -261,8 +271,13 @@ def put_event(proto: Any, names: Iterable[str], kind: str, artifact_id: int | No
     return proto
 
 
-def event_names(proto: Any) -> list[str]:
-    return [step.key for step in proto.path.steps if step.WhichOneof("value") == "key"]
+def get_edge(proto: Any) -> Edge | None:
+    """The edge of an event; None for one that tells of an artifact neither taken nor made."""
+    kind = proto.Type.Name(proto.type)
+    if kind not in _EDGE_KINDS:
+        return None
+    names = tuple(step.key for step in proto.path.steps if step.WhichOneof("value") == "key")
+    return Edge(proto.execution_id, proto.artifact_id, _EDGE_KINDS[kind], names)
 
 
 def put_run_facts(proto: Any, run: PipelineRun, records: Records) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from zencache.entity import Acceptance, Artifact, CacheEntry, Execution, PipelineRun
+from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
+
+_CHUNK = 5_000  # ids asked for in one call
+_PAGE = 500  # executions or artifacts in memory at a time, where all of them are gone through
 
 
 class Reader:
@@ -83,8 +87,24 @@ class Reader:
         contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE))
         return [context.name for context in sorted(contexts, key=lambda c: c.id)]
 
-    def runs(self, pipeline: str | None = None) -> list[PipelineRun]:
-        """The runs of one pipeline or of all, oldest first."""
+    def runs(
+        self, pipeline: str | None = None, last: int | None = None, before: str | None = None
+    ) -> list[PipelineRun]:
+        """The runs of one pipeline or of all, or the last of them, or the last before one; oldest first."""
+        contexts = self._run_contexts(pipeline)
+        if before is not None:
+            names = [context.name for context in contexts]
+            contexts = contexts[: names.index(before)] if before in names else []
+        return [
+            codec.get_run(c, self._records)
+            for c in (contexts if last is None else contexts[max(0, len(contexts) - last) :])
+        ]
+
+    def run_names(self, pipeline: str | None = None) -> list[str]:
+        """The names of the runs of one pipeline or of all, oldest first: cheaper than the runs."""
+        return [context.name for context in self._run_contexts(pipeline)]
+
+    def _run_contexts(self, pipeline: str | None) -> list[Any]:
         if pipeline is None:
             contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE_RUN))
         else:
@@ -93,7 +113,7 @@ class Reader:
                 return []
             contexts = self._call(lambda store: store.get_children_contexts_by_context(parent.id))
             contexts = [context for context in contexts if context.type == schema.PIPELINE_RUN]
-        return [codec.get_run(context, self._records) for context in sorted(contexts, key=lambda c: c.id)]
+        return sorted(contexts, key=_id)
 
     def run(self, name: str) -> PipelineRun | None:
         context = self._context(schema.PIPELINE_RUN, name)
@@ -107,37 +127,74 @@ class Reader:
         wanted = sorted(set(execution_ids))
         return self._executions(lambda store: store.get_executions_by_id(wanted)) if wanted else []
 
-    def executions_of_type(self, step: str | None = None) -> list[Execution]:
-        """All executions of a step, or of every step, oldest first."""
-        if step is None:
-            return self._executions(lambda store: store.get_executions())
+    def brief_executions(self, execution_ids: Iterable[int]) -> list[Execution]:
+        """Executions by id, oldest first, without their artifacts, key parts and facts."""
+        protos = self._in_chunks(execution_ids, lambda store, ids: store.get_executions_by_id(ids))
+        return [codec.get_execution(proto, self._records, brief=True) for proto in sorted(protos, key=_id)]
+
+    def executions_of_type(self, step: str) -> list[Execution]:
+        """All executions of a step, oldest first."""
         return self._executions(lambda store: store.get_executions_by_type(step))
 
-    def artifacts(self, artifact_type: str | None = None) -> list[Artifact]:
-        """All artifacts of a type, or of every type, oldest first."""
-        if artifact_type is None:
-            protos = self._call(lambda store: store.get_artifacts())
-        else:
+    def newest_executions(self) -> Iterator[list[Execution]]:
+        """Every execution, the newest first, a page at a time."""
+        for ids in self._pages(lambda store, **options: store.get_executions(**options)):
+            yield self.executions_by_id(ids)[::-1]
+
+    def oldest_executions(self) -> Iterator[list[Execution]]:
+        """Every execution, the oldest first, a page at a time, without artifacts, key parts and facts."""
+        newest = self._newest_id(lambda store, **options: store.get_executions(**options))
+        for start in range(1, newest + 1, _PAGE):
+            yield self.brief_executions(range(start, min(start + _PAGE, newest + 1)))
+
+    def newest_artifacts(self, artifact_type: str | None = None) -> Iterator[list[Artifact]]:
+        """Every artifact, or those of a type, the newest first, a page at a time."""
+        if artifact_type is not None:
             protos = self._call(lambda store: store.get_artifacts_by_type(artifact_type))
-        return [codec.get_artifact(proto) for proto in sorted(protos, key=lambda a: a.id)]
+            yield [codec.get_artifact(proto) for proto in sorted(protos, key=_id, reverse=True)]
+            return
+        for ids in self._pages(lambda store, **options: store.get_artifacts(**options)):
+            yield [artifact for _, artifact in sorted(self.artifacts_by_id(ids).items(), reverse=True)]
+
+    def _pages(self, listing: Callable[..., Any]) -> Iterator[range]:
+        """Ranges of ids from the newest down. MLMD's own paging reads a list from its beginning."""
+        for end in range(self._newest_id(listing), 0, -_PAGE):
+            yield range(max(1, end - _PAGE + 1), end + 1)
+
+    def _newest_id(self, listing: Callable[..., Any]) -> int:
+        from ml_metadata import ListOptions, OrderByField
+
+        newest = ListOptions(limit=1, order_by=OrderByField.ID, is_asc=False)
+        return max(
+            (row.id for row in self._call(lambda store: listing(store, list_options=newest))), default=0
+        )
 
     def artifacts_by_id(self, artifact_ids: Iterable[int]) -> dict[int, Artifact]:
-        wanted = sorted(set(artifact_ids))
-        if not wanted:
-            return {}
-        protos = self._call(lambda store: store.get_artifacts_by_id(wanted))
+        protos = self._in_chunks(artifact_ids, lambda store, ids: store.get_artifacts_by_id(ids))
         return {proto.id: codec.get_artifact(proto) for proto in protos}
 
-    def neighbours(self, artifact_ids: Iterable[int]) -> list[tuple[int, int, bool]]:
-        """``(artifact id, execution id, is output)`` for each event of some artifacts."""
-        wanted = sorted(set(artifact_ids))
-        events = self._call(lambda store: store.get_events_by_artifact_ids(wanted)) if wanted else []
-        return [(e.artifact_id, e.execution_id, e.type == e.Type.Value("OUTPUT")) for e in events]
+    def edges_of_artifacts(self, artifact_ids: Iterable[int]) -> list[Edge]:
+        """Every execution that took or made one of some artifacts."""
+        return _as_edges(self._in_chunks(artifact_ids, lambda s, ids: s.get_events_by_artifact_ids(ids)))
+
+    def edges_of_executions(self, execution_ids: Iterable[int]) -> list[Edge]:
+        """Every artifact that one of some executions took or made."""
+        return _as_edges(self._in_chunks(execution_ids, lambda s, ids: s.get_events_by_execution_ids(ids)))
+
+    def _in_chunks(self, ids: Iterable[int], call: Callable[..., Any]) -> Iterator[Any]:
+        """Rows by id, in ascending order of the ids, some thousands in a call."""
+        wanted = sorted(set(ids))
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            yield from self._call(functools.partial(call, ids=chunk))
 
     def _executions(self, call: Callable[[Any], Any]) -> list[Execution]:
         protos = sorted(self._call(call), key=lambda e: e.id)
         edges = self._edges([proto.id for proto in protos])
-        return [codec.get_execution(proto, self._records, *edges[proto.id]) for proto in protos]
+        return [
+            codec.get_execution(proto, self._records, inputs=edges[proto.id][0], outputs=edges[proto.id][1])
+            for proto in protos
+        ]
 
     def _edges(
         self, execution_ids: Sequence[int]
@@ -148,13 +205,12 @@ class Reader:
         }
         if not execution_ids:
             return edges
-        events = self._call(lambda store: store.get_events_by_execution_ids(list(execution_ids)))
-        artifacts = self.artifacts_by_id(event.artifact_id for event in events)
-        for event in events:
-            artifact = artifacts.get(event.artifact_id)
+        found = self.edges_of_executions(execution_ids)
+        artifacts = self.artifacts_by_id(edge.artifact_id for edge in found)
+        for edge in found:
+            artifact = artifacts.get(edge.artifact_id)
             if artifact is not None:
-                side = edges[event.execution_id][event.type == event.Type.Value("OUTPUT")]
-                side.update(dict.fromkeys(codec.event_names(event), artifact))
+                edges[edge.execution_id][edge.is_output].update(dict.fromkeys(edge.names, artifact))
         return edges
 
     def _context(self, type_name: str, name: str) -> Any:
@@ -172,6 +228,14 @@ class Reader:
 
     def _call(self, call: Callable[[Any], Any]) -> Any:
         return self._connection.read(call)
+
+
+def _as_edges(events: Iterable[Any]) -> list[Edge]:
+    return [edge for event in events if (edge := codec.get_edge(event)) is not None]
+
+
+def _id(proto: Any) -> int:
+    return int(proto.id)
 
 
 def _pointer(context: Any) -> tuple[int, float, float] | None:
