@@ -26,6 +26,8 @@ LAYERS = [
     ["declaration"],
     ["artifact_value"],
     ["key"],
+    ["lineage"],
+    ["taint"],
     ["cache"],
     ["stores"],
     # L4
@@ -40,10 +42,10 @@ LAYERS = [
     ["recovery"],
     ["execution"],
     # L5
-    ["lineage"],
     ["why"],
     ["view"],
     ["project"],
+    ["quarantine"],
     ["plan"],
     ["invocation"],
     ["log"],

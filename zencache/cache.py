@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from zencache.artifact_store import ArtifactStore
-from zencache.entity import Artifact, CacheEntry, Decision, Outcome
+from zencache.entity import Artifact, CacheEntry, Decision, Outcome, Quarantine
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactUnusable
 from zencache.metadata import MetadataStore
 from zencache.policy import Level, Reason
+from zencache.taint import Taint
 
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ArtifactMissing, Reason.ARTIFACT_MISSING),
@@ -27,6 +28,7 @@ class Cache:
         self._read_only = read_only
         self._ahead: dict[str, CacheEntry] = {}
         self._refused: dict[int, Reason] = {}  # artifacts that this run could not use
+        self._taint = Taint(metadata, read_only=read_only)
 
     def ask_ahead(self, cache_keys: Iterable[str]) -> None:
         """Fetch the entries of keys that will probably be asked for, all in one batch.
@@ -35,14 +37,24 @@ class Cache:
         """
         self._ahead.update(self._metadata.read.entries(sorted(set(cache_keys) - {""})))
 
-    def lookup(self, cache_key: str, level: Level, expires_in: timedelta | None = None) -> Decision:
+    def lookup(
+        self,
+        cache_key: str,
+        level: Level,
+        expires_in: timedelta | None = None,
+        inputs: Collection[Artifact] = (),
+    ) -> Decision:
         """Whether a step with this key can be skipped: its newest entry whose artifacts are all there.
 
         Args:
             cache_key: the key of the step in this run.
             level: who turned the cache on; the decision carries it.
             expires_in: age from which on an entry is not used.
+            inputs: what the step takes; if one of them is tainted, it runs whatever its key is.
         """
+        quarantine = self._taint.of(inputs)
+        if quarantine is not None:
+            return Decision(Outcome.MISS, Reason.QUARANTINED, level, detail=f"an input: {quarantine.reason}")
         entry = self._ahead.get(cache_key) or self._metadata.read.entries([cache_key]).get(cache_key)
         if entry is None:
             return Decision(Outcome.MISS, Reason.NO_ENTRY, level)
@@ -55,9 +67,14 @@ class Cache:
                 return Decision(Outcome.HIT, Reason.SAME_KEY, level, older)
         return Decision(Outcome.MISS, problem[0], level, detail=problem[1])
 
-    def record(self, entry: CacheEntry) -> None:
-        """Remember an entry that this run has made, for its further nodes with the same key."""
+    def record(self, entry: CacheEntry, inputs: Collection[Artifact]) -> Quarantine | None:
+        """Remember an entry that this run has made, for its further nodes with the same key.
+
+        Returns:
+            The quarantine of the content that was made, if that is bad content made anew.
+        """
         self._ahead[entry.cache_key] = entry
+        return self._taint.spread(inputs, entry.outputs.values())
 
     def invalidate(self, artifact: Artifact, error: Exception) -> None:
         """The bytes of an artifact cannot be used: no look-up shall find it again.
@@ -81,6 +98,9 @@ class Cache:
         if expires_in is not None and age >= expires_in:
             return Reason.EXPIRED, f"it is {age} old, and holds for {expires_in}"
         for name, artifact in entry.outputs.items():
+            quarantine = self._taint.of([artifact])
+            if quarantine is not None:
+                return Reason.QUARANTINED, f"output `{name}`: {quarantine.reason}"
             if artifact.id in self._refused:
                 return self._refused[artifact.id], f"output `{name}` could not be used in this run"
             if artifact.state != "LIVE" and not artifact.is_lost:

@@ -77,6 +77,27 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A user's word that some content is bad: neither it nor what came of it is given out by a look-up.
+
+    Args:
+        id: its id in the metadata store; 0 while it is not recorded.
+        digest: digest of the content.
+        reason: what is wrong with it, in the user's words.
+        by: user and host.
+        when: in UTC.
+        is_lifted: whether it has been taken back.
+    """
+
+    id: int
+    digest: str
+    reason: str
+    by: str
+    when: datetime
+    is_lifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CacheEntry:
     """A successful execution that can be reached by its cache key.
 

@@ -92,6 +92,14 @@ class DidVerify(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DidGiveQuarantined(Event):
+    """A step ran and gave content that is quarantined; ``reason`` is what is wrong with it."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DidClearRun(Event):
     """A run whose process had died was cleared: its running executions are canceled now."""
 

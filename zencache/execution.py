@@ -106,7 +106,8 @@ class RunExecution:
             key = self._keys.key(
                 node.step, node.parameters, execution.inputs, self._options.policy_of(node.step)
             )
-            decision = self._keys.told(self._options.decide(self._cache, node, key.hex), node.step)
+            decision = self._options.decide(self._cache, node, key.hex, execution.inputs.values())
+            decision = self._keys.told(decision, node.step)
             if decision.entry is not None and random.random() < self._options.policy_of(node.step).verify:
                 decision = self._verify(node, execution.inputs, decision, decision.entry)
             execution = replace(execution, cache_key=key.hex, decision=decision)
@@ -171,9 +172,12 @@ class RunExecution:
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
         bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
         execution = self._writer.complete(execution, outputs, bases)
-        self._cache.record(
-            CacheEntry(execution.cache_key, execution.id, execution.duration, time.time(), execution.outputs)
+        entry = CacheEntry(
+            execution.cache_key, execution.id, execution.duration, time.time(), execution.outputs
         )
+        quarantine = self._cache.record(entry, execution.inputs.values())
+        if quarantine is not None:
+            events.emit(events.DidGiveQuarantined(self._run, node.name, quarantine.reason))
         return execution
 
     def _end(self, execution: Execution, error: BaseException, started: float) -> None:

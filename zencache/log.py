@@ -68,6 +68,8 @@ def log_event(event: events.Event) -> None:
             logger.warning("The cached output `%s` of `%s` cannot be used: %s", output, step, problem)
         case events.DidVerify(step=step, differences=differences) if differences:
             logger.warning("Step `%s` does not give the same result twice: %s.", step, "; ".join(differences))
+        case events.DidGiveQuarantined(step=step, reason=reason):
+            logger.warning("Step `%s` has given quarantined content again: %s", step, reason)
         case events.DidClearRun(dead_run=dead_run, canceled=canceled):
             logger.warning(
                 "Pipeline run `%s` had died; %d running %s canceled.",

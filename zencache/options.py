@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from zencache.cache import Cache
 from zencache.declaration import Declaration
-from zencache.entity import Decision, Outcome
+from zencache.entity import Artifact, Decision, Outcome
 from zencache.exceptions import DeclarationError, nearest
 from zencache.policy import CachePolicy, Level, Reason, cache_switch
 from zencache.wiring import Node
@@ -35,14 +35,16 @@ class CacheOptions:
     def policy_of(self, step: Declaration) -> CachePolicy:
         return step.cache_policy or self.policy or _DEFAULT_POLICY
 
-    def decide(self, cache: Cache, node: Node, cache_key: str) -> Decision:
+    def decide(
+        self, cache: Cache, node: Node, cache_key: str, inputs: Collection[Artifact]
+    ) -> Decision:
         """Whether a node is taken from the cache: the one place where runs and plans decide."""
         bypass, level = self._switch(node)
         if bypass is not None:
             return bypass
         expires_in = self.policy_of(node.step).expires_in
         assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
-        return cache.lookup(cache_key, level, expires_in)
+        return cache.lookup(cache_key, level, expires_in, inputs)
 
     def bypass(self, node: Node) -> Decision | None:
         """The decision about a node that runs whatever its key is; None if it is looked up."""

@@ -22,6 +22,9 @@ from zencache.view import StepNotFound
 from zencache.why import differences, nearest_earlier, reason_text
 from zencache.wiring import Node
 
+# Reasons for which a step runs even if another of the same key ran just before it.
+_RUNS_ANYWAY = (Reason.CACHE_OFF, Reason.NO_OUTPUT, Reason.REFRESH, Reason.QUARANTINED)
+
 
 class Prediction(str, Enum):
     """What is known of a step before the run."""
@@ -141,14 +144,15 @@ class _Planner:
         made = {argument: self._outputs[source][output] for argument, (source, output) in node.inputs.items()}
         inputs = made | self._given.artifacts(node)
         key = self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
-        decision = self._keys.told(self._options.decide(self._cache, node, key.hex), node.step)
+        decision = self._options.decide(self._cache, node, key.hex, inputs.values())
+        decision = self._keys.told(decision, node.step)
         execution = replace(
             self._execution(node, decision), cache_key=key.hex, key_parts=key.parts, inputs=inputs
         )
         if decision.entry is not None:
             self._outputs[name] = decision.entry.outputs
             self.planned[name] = PlannedStep(name, Prediction.HIT, (reason_text(execution),), 0.0)
-        elif self._options.bypass(node) is None and key.hex in self._new_keys:
+        elif decision.reason not in _RUNS_ANYWAY and key.hex in self._new_keys:
             same = f"the same key as {self._new_keys[key.hex]}, which will run"
             self.planned[name] = PlannedStep(name, Prediction.HIT, (same,), 0.0)
         else:

@@ -149,6 +149,7 @@ class Reason(str, Enum):
     ARTIFACT_MISSING = "an artifact is missing"
     ARTIFACT_DAMAGED = "an artifact is damaged"
     CANNOT_LOAD = "an artifact cannot be loaded"
+    QUARANTINED = "an artifact is quarantined"
 
 
 @dataclass(frozen=True, slots=True)

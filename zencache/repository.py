@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zencache.entity import Artifact, Execution
+from zencache.entity import Artifact, Execution, Quarantine
 from zencache.exceptions import NotFoundError, nearest
 from zencache.lineage import LineageGraph, draw_lineage
 from zencache.project import Project
+from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
 from zencache.why import Comparison, compare
 
@@ -183,6 +184,30 @@ class Repository(Project):
                 "There is no such artifact.", facts={"id": start, "metadata": self.metadata_url}
             )
         return graph
+
+    def impact(self, artifact: ArtifactView) -> Impact:
+        """What would be tainted if an artifact is bad: :func:`zencache.quarantine.impact`."""
+        return impact(artifact, project=self)
+
+    def quarantine(self, artifact: ArtifactView, reason: str) -> Quarantine:
+        """Mark an artifact's content as bad: no look-up gives out it or what came of it.
+
+        Raises:
+            ConfigurationError: there is no reason, or the artifact has no digest.
+        """
+        return quarantine(artifact, reason, project=self)
+
+    def lift_quarantine(self, artifact: ArtifactView) -> Quarantine:
+        """Take a quarantine back.
+
+        Raises:
+            NotFoundError: the artifact is not quarantined.
+        """
+        return lift(artifact, project=self)
+
+    def quarantines(self) -> list[Quarantine]:
+        """Every quarantine, oldest first, lifted ones too."""
+        return quarantines(self)
 
     def compare(self, run_a: Run | str, run_b: Run | str) -> Comparison:
         """Two runs, or runs of two names, held against each other: the first step that differs, and in what.

@@ -153,6 +153,13 @@ class StepView:
         self.run = run
         self.execution = execution
 
+    @classmethod
+    def of(cls, stores: Stores, execution_ids: Iterable[int]) -> list[StepView]:
+        """The steps behind some executions, whichever runs they are of; oldest first."""
+        executions = stores.metadata.read.executions_by_id(execution_ids)
+        runs = {name: run_named(stores, name) for name in {execution.run for execution in executions}}
+        return [cls(stores, runs[execution.run], execution) for execution in executions]
+
     @property
     def id(self) -> int:
         """Its id in the metadata store; 0 for a step that was skipped."""
@@ -362,9 +369,7 @@ class ArtifactView:
         return self._stores.metadata.read.edges_of_artifacts([self.id])
 
     def _steps_of(self, execution_ids: Iterable[int]) -> list[StepView]:
-        executions = self._stores.metadata.read.executions_by_id(execution_ids)
-        runs = {name: run_named(self._stores, name) for name in {execution.run for execution in executions}}
-        return [StepView(self._stores, runs[execution.run], execution) for execution in executions]
+        return StepView.of(self._stores, execution_ids)
 
     @property
     def properties(self) -> Mapping[str, Any]:

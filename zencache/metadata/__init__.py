@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zencache.entity import Acceptance, Artifact, PipelineRun
+from zencache.entity import Acceptance, Artifact, PipelineRun, Quarantine
 from zencache.metadata import schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import connect, parse_url
 from zencache.metadata.reading import Reader
-from zencache.metadata.writing import RunWriter, cancel_run, mark_artifact, put_acceptance
+from zencache.metadata.writing import (
+    RunWriter,
+    cancel_run,
+    mark_artifact,
+    put_acceptance,
+    put_in_quarantine,
+    put_quarantine,
+)
 
 __all__ = ["MetadataStore", "Reader", "RunWriter", "parse_url", "value_id"]
 
@@ -60,6 +67,14 @@ class MetadataStore:
     def put_acceptance(self, acceptance: Acceptance) -> None:
         """Record that an edit of a step is harmless, or change what was recorded of it."""
         put_acceptance(self._connection, acceptance)
+
+    def put_quarantine(self, quarantine: Quarantine) -> Quarantine:
+        """Record that some content is bad, or change what was recorded of it."""
+        return put_quarantine(self._connection, quarantine)
+
+    def put_in_quarantine(self, quarantine: Quarantine, artifact: Artifact) -> None:
+        """Record that an artifact has the content of a quarantine."""
+        put_in_quarantine(self._connection, quarantine, artifact)
 
     def mark_artifact(self, artifact: Artifact, state: str, *, is_lost: bool = False) -> None:
         """Set the MLMD state of an artifact, and whether its bytes were only not found."""

@@ -15,7 +15,17 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from zencache.digest import Digest
-from zencache.entity import Acceptance, Artifact, Decision, Edge, Execution, Outcome, PipelineRun, Status
+from zencache.entity import (
+    Acceptance,
+    Artifact,
+    Decision,
+    Edge,
+    Execution,
+    Outcome,
+    PipelineRun,
+    Quarantine,
+    Status,
+)
 from zencache.exceptions import ArtifactStoreError, ArtifactUnusable, MaterializerError
 from zencache.materializer import json_value
 from zencache.metadata import schema
@@ -350,6 +360,29 @@ def get_acceptance(proto: Any) -> Acceptance:
         by=get_text(properties, schema.BY),
         when=_parse_time(get_text(properties, schema.WHEN)) or _time(proto.create_time_since_epoch),
         is_revoked=properties[schema.REVOKED].bool_value if schema.REVOKED in properties else False,
+    )
+
+
+def put_quarantine(proto: Any, quarantine: Quarantine) -> Any:
+    proto.name = quarantine.digest
+    properties = proto.custom_properties
+    properties[schema.DIGEST].string_value = quarantine.digest
+    put_text(properties, schema.REASON, quarantine.reason)
+    put_text(properties, schema.BY, quarantine.by)
+    properties[schema.WHEN].string_value = quarantine.when.isoformat()
+    properties[schema.LIFTED].bool_value = quarantine.is_lifted
+    return proto
+
+
+def get_quarantine(proto: Any) -> Quarantine:
+    properties = proto.custom_properties
+    return Quarantine(
+        id=proto.id,
+        digest=get_text(properties, schema.DIGEST),
+        reason=get_text(properties, schema.REASON),
+        by=get_text(properties, schema.BY),
+        when=_parse_time(get_text(properties, schema.WHEN)) or _time(proto.create_time_since_epoch),
+        is_lifted=properties[schema.LIFTED].bool_value if schema.LIFTED in properties else False,
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun
+from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun, Quarantine
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
@@ -71,6 +71,21 @@ class Reader:
         """Every acceptance of an edit, oldest first, revoked ones too."""
         contexts = self._call(lambda store: store.get_contexts_by_type(schema.ACCEPTANCE))
         return [codec.get_acceptance(context) for context in sorted(contexts, key=lambda c: c.id)]
+
+    def quarantines(self) -> list[Quarantine]:
+        """Every quarantine, oldest first, lifted ones too."""
+        contexts = self._call(lambda store: store.get_contexts_by_type(schema.QUARANTINE))
+        return [codec.get_quarantine(context) for context in sorted(contexts, key=_id)]
+
+    def quarantined(self, quarantine: Quarantine) -> list[int]:
+        """The ids of the artifacts that are known to have the content of a quarantine."""
+        found = self._call(lambda store: store.get_artifacts_by_context(quarantine.id))
+        return sorted(artifact.id for artifact in found)
+
+    def artifacts_by_uri(self, uri: str) -> list[Artifact]:
+        """The artifacts at one address, oldest first: in a content-addressed store, of the same bytes."""
+        found = self._call(lambda store: store.get_artifacts_by_uri(uri)) if uri else []
+        return [codec.get_artifact(proto) for proto in sorted(found, key=_id)]
 
     def value_artifacts(self, external_ids: Sequence[str]) -> dict[str, Artifact]:
         """Artifacts of values given to pipelines, by external id."""

@@ -19,7 +19,8 @@ PIPELINE_RUN = "pipeline_run"
 NODE = "node"
 EXECUTION_CACHE = "execution_cache"
 ACCEPTANCE = "zencache_acceptance"
-CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE, ACCEPTANCE)
+QUARANTINE = "zencache_quarantine"
+CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE, ACCEPTANCE, QUARANTINE)
 
 PREFIX = "zencache_"
 # On acceptances.
@@ -30,6 +31,8 @@ REASON = "zencache_reason"
 BY = "zencache_by"
 WHEN = "zencache_when"
 REVOKED = "zencache_revoked"
+# On quarantines, which share the last four with acceptances.
+LIFTED = "zencache_lifted"
 # On executions.
 CACHE_KEY = "zencache_cache_key"
 KEY_PARTS = "zencache_key_parts"
