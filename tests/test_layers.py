@@ -44,6 +44,7 @@ LAYERS = [
     # L5
     ["why"],
     ["view"],
+    ["statistics"],
     ["project"],
     ["quarantine"],
     ["plan"],

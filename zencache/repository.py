@@ -10,6 +10,7 @@ from zencache.exceptions import NotFoundError, nearest
 from zencache.lineage import LineageGraph, draw_lineage
 from zencache.project import Project
 from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
+from zencache.statistics import Statistics, statistics
 from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
 from zencache.why import Comparison, compare
 
@@ -208,6 +209,20 @@ class Repository(Project):
     def quarantines(self) -> list[Quarantine]:
         """Every quarantine, oldest first, lifted ones too."""
         return quarantines(self)
+
+    def stats(self, pipeline: str | None = None, last: int | None = None) -> Statistics:
+        """What steps and runs cost, and how much caching saved.
+
+        Args:
+            pipeline: only the runs of this pipeline.
+            last: only so many of the last runs.
+
+        Example::
+
+            dearest = Repository().stats().steps[0]
+            print(dearest.name, dearest.seconds, dearest.saved)
+        """
+        return statistics(self.stores.metadata.read, pipeline, last)
 
     def compare(self, run_a: Run | str, run_b: Run | str) -> Comparison:
         """Two runs, or runs of two names, held against each other: the first step that differs, and in what.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zencache.cli import example, history, running, trust
+from zencache.cli import cost, example, history, running, trust
 from zencache.cli.group import main
 
-__all__ = ["example", "history", "main", "running", "trust"]
+__all__ = ["cost", "example", "history", "main", "running", "trust"]

@@ -147,6 +147,11 @@ class Reader:
         protos = self._in_chunks(execution_ids, lambda store, ids: store.get_executions_by_id(ids))
         return [codec.get_execution(proto, self._records, brief=True) for proto in sorted(protos, key=_id)]
 
+    def brief_executions_of_run(self, run_id: int) -> list[Execution]:
+        """The executions of a run, without artifacts, key parts and facts."""
+        protos = self._call(lambda store: store.get_executions_by_context(run_id))
+        return [codec.get_execution(proto, self._records, brief=True) for proto in sorted(protos, key=_id)]
+
     def executions_of_type(self, step: str) -> list[Execution]:
         """All executions of a step, oldest first."""
         return self._executions(lambda store: store.get_executions_by_type(step))
