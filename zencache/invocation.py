@@ -17,7 +17,6 @@ from zencache.entity import PipelineRun, Status
 from zencache.environment import environment_facts
 from zencache.exceptions import DeclarationError, StepFailed, ZencacheError, error_text
 from zencache.execution import RunExecution, StepError
-from zencache.fingerprint import FileFingerprints
 from zencache.metadata import MetadataStore
 from zencache.options import CacheOptions
 from zencache.output import execution_base
@@ -62,7 +61,7 @@ def invoke(
         files=project.files,
     )
     cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
-    ending = _Ending(run, execution, project.files, len(nodes), started)
+    ending = _Ending(run, execution, project, len(nodes), started)
     try:
         failures = scheduler.run(
             {node.name: node.upstream for node in nodes},
@@ -86,10 +85,10 @@ class _Ending:
     """How a run's end is recorded, whichever end it takes."""
 
     def __init__(
-        self, run: PipelineRun, execution: RunExecution, files: FileFingerprints, steps: int, started: float
+        self, run: PipelineRun, execution: RunExecution, project: Project, steps: int, started: float
     ):
         self._run = run
-        self._files = files
+        self._project = project
         self._execution = execution
         self._steps = steps
         self._started = started
@@ -103,7 +102,7 @@ class _Ending:
             self._run, status=status, ended=datetime.now(timezone.utc), duration=duration, saved=saved
         )
         self._execution.finish(ended)
-        self._files.save()
+        self._project.remember()
         events.emit(
             events.DidRun(
                 self._run.name,

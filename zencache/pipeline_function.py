@@ -12,7 +12,7 @@ from zencache import events, log, scheduler
 from zencache.binding import place
 from zencache.declaration import check_name, check_options, check_policy
 from zencache.exceptions import DeclarationError, nearest
-from zencache.fingerprint import observe
+from zencache.fingerprint import load_memory, observe
 from zencache.invocation import invoke, plan
 from zencache.key import check_fingerprints
 from zencache.options import CacheOptions, refreshed
@@ -20,6 +20,7 @@ from zencache.plan import Plan
 from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
 from zencache.project import Project
+from zencache.settings import project_folder
 from zencache.step_function import Step
 from zencache.view import Run
 from zencache.wiring import Node, active_wiring, wiring
@@ -54,6 +55,7 @@ class Pipeline:
         self._rewire = rewire
         observe()
         scheduler.check_order(self._graph())
+        load_memory(project_folder())
         check_fingerprints(
             (n.step, self._options.policy_of(n.step), n.name, n.parameters) for n in self._nodes
         )

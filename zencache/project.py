@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zencache.fingerprint import FileFingerprints
+from zencache.fingerprint import FileFingerprints, load_memory, save_memory
 from zencache.settings import FOLDER, find_settings, make_folder
 from zencache.stores import Stores, open_stores
 
@@ -37,6 +37,7 @@ class Project:
             make_folder(settings.root)  # raises, and says so
         self.stores: Stores = open_stores(settings.metadata, settings.artifacts)
         self.files = FileFingerprints(settings.root / FOLDER / "files.json")
+        load_memory(settings.root / FOLDER)
 
     def prepare(self) -> None:
         """Make the project's folder, if one of the stores lies in it, with what makes git ignore it."""
@@ -44,6 +45,11 @@ class Project:
         urls = (self._settings.metadata, self._settings.artifacts)
         if any(Path(_path(url)).is_relative_to(folder) for url in urls):
             make_folder(self.root)
+
+    def remember(self) -> None:
+        """Keep what has been read of files and of code for other processes, if the folder is there."""
+        self.files.save()
+        save_memory(self.root / FOLDER)
 
     @property
     def metadata_url(self) -> str:

@@ -58,6 +58,11 @@ def find_settings(
     )
 
 
+def project_folder() -> Path:
+    """The ``.zencache`` of the project around the working directory, be it there or not."""
+    return _root() / FOLDER
+
+
 def make_folder(root: Path) -> Path:
     """Make the ``.zencache`` folder of a project, which git is told to ignore.
 

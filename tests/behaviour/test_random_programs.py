@@ -22,7 +22,7 @@ import pytest
 
 from zencache import Repository
 from zencache.events import WillExecute
-from zencache.fingerprint import code
+from zencache.fingerprint import code, definition
 from zencache.fingerprint.normal_form import Syntax
 from zencache.testing import capture_events
 
@@ -400,14 +400,15 @@ def _ignore_defaults(monkeypatch):
 
 
 def _count_lines(monkeypatch):
-    function_syntax = code.function_syntax
+    function_syntax = definition.function_syntax
 
     def with_lines(node, drop) -> Syntax:
         syntax = function_syntax(node, drop)
         digest = hashlib.sha256(syntax.digest + str(node.lineno).encode()).digest()
         return dataclasses.replace(syntax, digest=digest)
 
-    monkeypatch.setattr(code, "function_syntax", with_lines)
+    monkeypatch.setattr(definition, "function_syntax", with_lines)
+    monkeypatch.setattr(definition, "_scheme", b"")  # so that nothing wrong is remembered
 
 
 @pytest.mark.parametrize(

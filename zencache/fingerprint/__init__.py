@@ -1,6 +1,7 @@
 """Fingerprints: of code, of values and of files."""
 
 from zencache.fingerprint.code import Code, Unit, code_of, is_user_code
+from zencache.fingerprint.definition import load_memory, save_memory
 from zencache.fingerprint.file import ExternalFile, FileFingerprints, FoundFile, together
 from zencache.fingerprint.observation import observe
 from zencache.fingerprint.value import value_fingerprint
@@ -13,7 +14,9 @@ __all__ = [
     "Unit",
     "code_of",
     "is_user_code",
+    "load_memory",
     "observe",
+    "save_memory",
     "together",
     "value_fingerprint",
 ]

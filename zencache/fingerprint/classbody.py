@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from zencache.fingerprint.definition import class_syntaxes
 from zencache.fingerprint.encoder import ATOMS
 from zencache.fingerprint.fields import is_local, members_of
 from zencache.fingerprint.namespace import MISSING, is_zencache_decorator
 from zencache.fingerprint.ownership import is_user_code
-from zencache.fingerprint.source import Memo, classes_of, plain_functions
+from zencache.fingerprint.source import Memo, plain_functions
 from zencache.fingerprint.syntax import ClassSyntax
 
 
@@ -139,8 +140,7 @@ _known: Memo[list[ClassSyntax]] = Memo()
 def _syntaxes(kind: type, module_globals: dict[str, Any]) -> list[ClassSyntax]:
     known = _known.get(kind)
     if known is None:
-        drop = is_zencache_decorator(module_globals)
-        known = _known.put(kind, [ClassSyntax(node, drop) for node in classes_of(kind)])
+        known = _known.put(kind, class_syntaxes(kind, is_zencache_decorator(module_globals)))
     return known
 
 

@@ -12,6 +12,7 @@ from zencache.digest import encode
 from zencache.exceptions import UnfingerprintableError
 from zencache.fingerprint import compiled
 from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
+from zencache.fingerprint.definition import function_syntaxes
 from zencache.fingerprint.encoder import ATOMS, Encoder
 from zencache.fingerprint.fields import fields_of, is_local
 from zencache.fingerprint.namespace import (
@@ -27,8 +28,7 @@ from zencache.fingerprint.namespace import (
 from zencache.fingerprint.normal_form import Reference, Syntax
 from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
-from zencache.fingerprint.source import Memo, functions_of, has_changed_source
-from zencache.fingerprint.syntax import function_syntax
+from zencache.fingerprint.source import Memo, has_changed_source
 
 __all__ = ["Code", "Unit", "code_of", "is_user_code"]
 
@@ -359,12 +359,10 @@ def _is_generated(function: FunctionType) -> bool:
 
 
 def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:
-    definitions = functions_of(function)
-    if not definitions:
+    candidates = function_syntaxes(function, is_zencache_decorator(function.__globals__))
+    if not candidates:
         digest = hashlib.sha256(encode(compiled.content_with_version(code))).digest()
         return _KnownCode(Syntax(digest, compiled.references(code)), has_source=False)
-    drop = is_zencache_decorator(function.__globals__)
-    candidates = [function_syntax(node, drop) for node in definitions]
     syntax = candidates[0] if len(candidates) == 1 else _joined(candidates, code)
     return _KnownCode(syntax, has_source=True)
 

@@ -11,6 +11,7 @@ from operator import or_
 from types import CodeType
 from typing import Any
 
+from zencache.digest import encode
 from zencache.fingerprint.normal_form import Reference
 
 # What a flag says beside what the instructions say: that there is a docstring, or which future
@@ -39,6 +40,15 @@ def content(code: CodeType) -> tuple[Any, ...]:
     )
 
 
+def comparable(code: CodeType) -> bytes:
+    """What equal code has equal: also the types of constants, and which instructions a ``try`` is around."""
+    parts = [
+        (getattr(part, "co_exceptiontable", b""), [_ellipses(value) for value in part.co_consts])
+        for part in nested(code)
+    ]
+    return encode((content(code), parts), default=id)
+
+
 def content_with_version(code: CodeType) -> tuple[Any, ...]:
     """As :func:`content`; the same source compiles to other instructions on another Python."""
     return (tuple(sys.version_info[:2]), *content(code))
@@ -63,6 +73,11 @@ def _constant(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_constant(item) for item in value)
     return "..." if value is ... else value
+
+
+def _ellipses(value: Any) -> Any:
+    """Where a constant has ``...``, which :func:`content` does not tell from its spelling."""
+    return [_ellipses(item) for item in value] if isinstance(value, tuple) else value is ...
 
 
 def _docstring_or(code: CodeType) -> Any:

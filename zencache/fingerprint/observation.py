@@ -13,7 +13,7 @@ import threading
 
 from zencache.fingerprint.ownership import is_user_code
 
-_State = tuple[int, int, int]
+_State = tuple[int, int, int, int]
 
 _noted: dict[str, _State] = {}
 _modules: set[str] = set()
@@ -47,4 +47,4 @@ def _state(file: str) -> _State | None:
         stat = os.stat(file)
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

@@ -7,10 +7,11 @@ import linecache
 import os
 import sys
 import threading
-import tokenize
+import time
 import warnings
 import weakref
 from collections.abc import Iterator
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import Any, Generic, TypeVar
 
@@ -20,8 +21,9 @@ from zencache.fingerprint.observation import has_changed
 from zencache.fingerprint.ownership import file_of_function
 from zencache.fingerprint.syntax import first_line
 
+_SETTLED = 2_000_000_000  # nanoseconds; a younger change may not show in the time of the next one
 T = TypeVar("T")
-_lock = threading.RLock()
+lock = threading.RLock()  # around all that is known of texts
 
 
 class Memo(Generic[T]):
@@ -47,11 +49,16 @@ class Memo(Generic[T]):
         return value
 
 
-class _Source:
+def compiler_flags(filename: str) -> int:
+    """Notebooks and REPLs may await outside of functions."""
+    return ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if filename.startswith("<") or "ipykernel" in filename else 0
+
+
+class Source:
     """One source text: its definitions as syntax, and the code that compiling it gives."""
 
-    def __init__(self, text: str, filename: str):
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if filename.startswith("<") or "ipykernel" in filename else 0
+    def __init__(self, text: bytes | str, filename: str):
+        flags = compiler_flags(filename)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the import has shown them already
             self._tree: ast.Module = compile(
@@ -68,6 +75,9 @@ class _Source:
 
     def _index(self, body: list[ast.stmt], prefix: str) -> None:
         for node in body:
+            kind = type(node)
+            if kind in _SIMPLE:
+                continue
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.setdefault((node.name, first_line(node)), []).append(node)
                 self._index(node.body, f"{prefix}{node.name}.<locals>.")
@@ -85,9 +95,38 @@ class _Source:
         twins = self._codes.get(code.co_name, [])
         equal = [twin for twin in twins if twin == code]
         if not equal:  # lines may have moved since the code was imported
-            content = compiled.content(code)
-            equal = [twin for twin in twins if compiled.content(twin) == content][:1]
+            content = compiled.comparable(code)
+            equal = [twin for twin in twins if compiled.comparable(twin) == content][:1]
         return [node for twin in equal[:1] for node in self._nodes(twin, twins)]
+
+    def class_places(self, kind: type) -> list[int]:
+        """Which statements under the name of a live class can have made it, by their places in ``classes``.
+
+        One as a rule, more if they cannot be told apart, or none. The code of a class body is gone once it
+        has run, so what it annotates and defines is what can be compared.
+        """
+        candidates = self.classes.get(kind.__qualname__, [])
+        places = [place for place, node in enumerate(candidates) if self._fits(node, kind)]
+        line = vars(kind).get("__firstlineno__")  # since Python 3.13
+        return [place for place in places if first_line(candidates[place]) == line] or places
+
+    def _fits(self, node: ast.ClassDef, kind: type) -> bool:
+        annotated = {
+            statement.target.id
+            for statement in node.body
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        }
+        if annotated - set(vars(kind).get("__annotations__", annotated)):
+            return False
+        defined: dict[str, list[Function]] = {}
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                defined.setdefault(statement.name, []).append(statement)
+        return all(
+            any(found is definition for found in self.functions(code) for definition in defined[name])
+            for name, code in methods_of(kind)
+            if name in defined
+        )
 
     def _nodes(self, twin: CodeType, twins: list[CodeType]) -> list[Function]:
         nodes = self._functions.get((twin.co_name, twin.co_firstlineno), [])
@@ -102,40 +141,9 @@ class _Source:
         self._lambdas_indexed = True
 
 
-def functions_of(function: FunctionType) -> list[Function]:
-    """The definitions of a live function: one as a rule, none if it has no source (any more)."""
-    with _lock:
-        source = _source_of(file_of_function(function), function.__globals__)
-        return source.functions(function.__code__) if source else []
-
-
-def classes_of(kind: type) -> list[ast.ClassDef]:
-    """The statements of a live class: one as a rule, more if they cannot be told apart, or none.
-
-    None either if the file has changed since it was imported: the text that was is gone.
-    """
-    module_globals = _globals_of_class(kind)
-    with _lock:
-        for file in _files_of_class(kind, module_globals):
-            if has_changed(file):
-                return []
-            source = _source_of(file, module_globals)
-            candidates = source.classes.get(kind.__qualname__, []) if source else []
-            if source and candidates:
-                fitting = [node for node in candidates if _fits(node, kind, source)]
-                line = vars(kind).get("__firstlineno__")  # since Python 3.13
-                return [node for node in fitting if first_line(node) == line] or fitting
-    return []
-
-
 def has_changed_source(kind: type) -> bool:
     """Whether the file of a live class has changed since it was imported."""
-    return any(has_changed(file) for file in _files_of_class(kind, _globals_of_class(kind)))
-
-
-def _globals_of_class(kind: type) -> dict[str, Any]:
-    module = sys.modules.get(kind.__module__)
-    return vars(module) if module else {}
+    return any(has_changed(file) for file in files_of_class(kind))
 
 
 def plain_functions(attribute: Any) -> list[FunctionType]:
@@ -154,14 +162,29 @@ def plain_functions(attribute: Any) -> list[FunctionType]:
     return []
 
 
-def _files_of_class(kind: type, module_globals: dict[str, Any]) -> list[str]:
+def methods_of(kind: type) -> Iterator[tuple[str, CodeType]]:
+    """The code of the methods that a class defines itself, as far as their names tell."""
+    for name, attribute in vars(kind).items():
+        for method in plain_functions(attribute):
+            if method.__qualname__ == f"{kind.__qualname__}.{name}" and method.__code__.co_name == name:
+                yield name, method.__code__
+
+
+def globals_of_class(kind: type) -> dict[str, Any]:
+    """The globals of the module that a class says it is from; empty if that is gone."""
+    module = sys.modules.get(kind.__module__)
+    return vars(module) if module else {}
+
+
+def files_of_class(kind: type) -> list[str]:
+    """The files, or names of cells, that may hold the statement of a class, the likeliest first."""
     methods = [function for attribute in vars(kind).values() for function in plain_functions(attribute)]
     files = [
         file_of_function(method)
         for method in methods
         if method.__qualname__ == f"{kind.__qualname__}.{method.__code__.co_name}"
     ]
-    module_file = module_globals.get("__file__")
+    module_file = globals_of_class(kind).get("__file__")
     if isinstance(module_file, str):
         files.append(module_file)
     elif not files:  # a notebook's class without methods says nothing of its cell
@@ -171,73 +194,68 @@ def _files_of_class(kind: type, module_globals: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def _fits(node: ast.ClassDef, kind: type, source: _Source) -> bool:
-    """Whether a statement can have made a live class: it annotates and defines what the class has.
+class Text:
+    """A source text as it was read; it is parsed once somebody asks."""
 
-    The code of a class body is gone once it has run, so this is what can be compared.
-    """
-    annotated = {
-        statement.target.id
-        for statement in node.body
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-    }
-    if annotated - set(vars(kind).get("__annotations__", annotated)):
-        return False
-    defined: dict[str, list[Function]] = {}
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            defined.setdefault(statement.name, []).append(statement)
-    return all(
-        any(
-            found is definition for found in source.functions(method.__code__) for definition in defined[name]
-        )
-        for name in defined.keys() & vars(kind).keys()
-        for method in plain_functions(vars(kind)[name])
-        if method.__qualname__ == f"{kind.__qualname__}.{name}" and method.__code__.co_name == name
-    )
+    def __init__(self, content: bytes | str, filename: str, *, is_file: bool):
+        self.content = content
+        self.filename = filename
+        self.is_file = is_file
 
-
-def _source_of(filename: str, module_globals: dict[str, Any]) -> _Source | None:
-    try:
-        status = os.stat(filename)
-    except OSError:
-        return _pseudo_source(filename, module_globals)
-    return _file_source(filename, status)
-
-
-_files: dict[str, tuple[tuple[int, int], _Source | None]] = {}
-_cells: dict[str, tuple[str, _Source | None]] = {}
-
-
-def _file_source(path: str, status: os.stat_result) -> _Source | None:
-    stamp = (status.st_mtime_ns, status.st_size)
-    known = _files.get(path)
-    if known is None or known[0] != stamp:
+    @cached_property
+    def source(self) -> Source | None:
+        """What it says; None if it is no Python."""
         try:
-            with tokenize.open(path) as file:
-                text = file.read()
-        except (OSError, SyntaxError, UnicodeDecodeError):
-            text = None
-        known = _files[path] = (stamp, _parsed(text, path))
-    return known[1]
+            return Source(self.content, self.filename) if self.content else None
+        except (SyntaxError, ValueError):
+            return None
 
 
-def _pseudo_source(name: str, module_globals: dict[str, Any]) -> _Source | None:
-    """Notebook cells, doctests and zipped modules, which :mod:`linecache` knows."""
-    text = "".join(linecache.getlines(name, module_globals))
-    known = _cells.get(name)
-    if known is None or known[0] != text:
-        known = _cells[name] = (text, _parsed(text, name))
-    return known[1]
+def text_of(filename: str, module_globals: dict[str, Any]) -> Text | None:
+    """The text that a file or a cell has now; None if there is none."""
+    with lock:
+        try:
+            status = os.stat(filename)
+        except OSError:
+            return _cell_text(filename, module_globals)
+        return _file_text(filename, status)
 
 
-def _parsed(text: str | None, filename: str) -> _Source | None:
-    if not text:
-        return None
+_State = tuple[int, int, int, int]
+
+_files: dict[str, tuple[_State, bool, Text | None]] = {}
+_cells: dict[str, Text] = {}
+
+
+def _file_text(path: str, status: os.stat_result) -> Text | None:
+    """A file is read again when its state is another, or was so young that a change may not show in it."""
+    state = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    known = _files.get(path)
+    if known is None or known[0] != state or not known[1]:
+        is_settled = max(state[:2]) < time.time_ns() - _SETTLED
+        content = _content(path)
+        text = known[2] if known is not None else None
+        if text is None or text.content != content:
+            text = None if content is None else Text(content, path, is_file=True)
+        known = _files[path] = (state, is_settled, text)
+    return known[2]
+
+
+def _content(path: str) -> bytes | None:
     try:
-        return _Source(text, filename)
-    except (SyntaxError, ValueError):
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
         return None
+
+
+def _cell_text(name: str, module_globals: dict[str, Any]) -> Text:
+    """Notebook cells, doctests and zipped modules, which :mod:`linecache` knows."""
+    content = "".join(linecache.getlines(name, module_globals))
+    known = _cells.get(name)
+    if known is None or known.content != content:
+        known = _cells[name] = Text(content, name, is_file=False)
+    return known
 
 
 _COMPOUND: tuple[type[ast.AST], ...] = (
@@ -254,6 +272,11 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
     for name in ("handlers", "cases"):
         for part in getattr(node, name, ()):
             yield part.body
+
+
+_SIMPLE = frozenset(
+    {ast.Expr, ast.Assign, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom}
+)
 
 
 def _in_order_of_compilation(node: ast.AST) -> Iterator[ast.Lambda]:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from zencache.fingerprint.normal_form import Dropped, Function, Syntax, Writer
 
 
-class ClassSyntax:
+class ClassStatement:
     """A class statement in parts, so that a live value can stand for the expression that made it.
 
     Attributes:
-        frame: decorators, bases, keywords, annotations and all statements other than those below.
         names: the attributes assigned and the methods defined in the body, in order.
     """
 
-    def __init__(self, node: ast.ClassDef, drop: Dropped):
-        self._drop = drop
+    def __init__(self, node: ast.ClassDef):
+        self._node = node
         self._parts: dict[str, list[ast.expr | Function]] = {}
-        self._written: dict[str, tuple[Syntax, ...]] = {}
-        rest = [left for statement in node.body if (left := self._take(statement))]
-        writer = Writer(drop)
-        writer.class_frame(node, rest)
-        self.frame = writer.finish()
+        self._rest = [left for statement in node.body if (left := self._take(statement))]
         self.names = tuple(self._parts)
 
     def _take(self, statement: ast.stmt) -> ast.stmt | None:
@@ -38,10 +34,36 @@ class ClassSyntax:
                 return statement
         return None
 
+    def frame(self, drop: Dropped) -> Syntax:
+        """Decorators, bases, keywords, annotations and all statements that name nothing of the above."""
+        writer = Writer(drop)
+        writer.class_frame(self._node, self._rest)
+        return writer.finish()
+
+    def written(self, name: str, drop: Dropped) -> tuple[Syntax, ...]:
+        """What the body says of one name: several definitions for a property or an overload."""
+        return tuple(_part_syntax(part, drop) for part in self._parts[name])
+
+
+class ClassSyntax:
+    """What a class statement says, part by part, as :class:`ClassStatement` has them.
+
+    Args:
+        frame: all but what the body says of its names.
+        names: the names that the body gives values to, in order.
+        write: what the body says of a name.
+    """
+
+    def __init__(self, frame: Syntax, names: tuple[str, ...], write: Callable[[str], tuple[Syntax, ...]]):
+        self.frame = frame
+        self.names = names
+        self._write = write
+        self._written: dict[str, tuple[Syntax, ...]] = {}
+
     def written(self, name: str) -> tuple[Syntax, ...]:
         """What the body says of one name: several definitions for a property or an overload."""
         if name not in self._written:
-            self._written[name] = tuple(_part_syntax(part, self._drop) for part in self._parts[name])
+            self._written[name] = self._write(name)
         return self._written[name]
 
 
@@ -50,6 +72,11 @@ def function_syntax(node: Function, drop: Dropped) -> Syntax:
     writer = Writer(drop)
     writer.function(node, with_defaults=False)
     return writer.finish()
+
+
+def is_decorated(node: Function, drop: Dropped) -> bool:
+    """Whether decorators other than zencache's stand above a function."""
+    return bool(Writer(drop)._decorators(node))
 
 
 def first_line(node: ast.ClassDef | Function) -> int:
