@@ -67,14 +67,17 @@ class Cache:
                 return Decision(Outcome.HIT, Reason.SAME_KEY, level, older)
         return Decision(Outcome.MISS, problem[0], level, detail=problem[1])
 
-    def record(self, entry: CacheEntry, inputs: Collection[Artifact]) -> Quarantine | None:
-        """Remember an entry that this run has made, for its further nodes with the same key.
+    def record(self, entry: CacheEntry) -> None:
+        """Remember an entry that this run has made, for its further nodes with the same key."""
+        self._ahead[entry.cache_key] = entry
+
+    def spread(self, inputs: Iterable[Artifact], outputs: Iterable[Artifact]) -> Quarantine | None:
+        """Note what a step of this run made of what it took: of tainted inputs, tainted outputs.
 
         Returns:
             The quarantine of the content that was made, if that is bad content made anew.
         """
-        self._ahead[entry.cache_key] = entry
-        return self._taint.spread(inputs, entry.outputs.values())
+        return self._taint.spread(inputs, outputs)
 
     def invalidate(self, artifact: Artifact, error: Exception) -> None:
         """The bytes of an artifact cannot be used: no look-up shall find it again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
@@ -138,6 +138,10 @@ class Decision:
     def is_hit(self) -> bool:
         return self.outcome is Outcome.HIT
 
+    def with_detail(self, detail: str) -> Decision:
+        """The same decision, with one more thing to tell of it."""
+        return replace(self, detail="; ".join(filter(None, (self.detail, detail))))
+
     def __str__(self) -> str:
         return self.reason.value + (f" ({self.detail})" if self.detail else "")
 
@@ -162,7 +166,8 @@ class Execution:
 
     ``key_parts`` maps the label of each part of the cache key to the part's fingerprint; a cached
     execution has none of its own: those of ``source_id``, which it was taken from, are the same.
-    ``duration`` is in seconds. ``untracked`` says what the key could not follow.
+    ``duration`` is in seconds. ``untracked`` says what the key could not follow, ``not_kept`` why a
+    completed one is no cache entry.
     """
 
     id: int
@@ -179,6 +184,7 @@ class Execution:
     source_id: int | None = None
     error: str = ""
     untracked: tuple[str, ...] = ()
+    not_kept: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)

@@ -56,6 +56,14 @@ class DidPublish(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DidNotKeep(Event):
+    """The result of a step is used in this run and does not become a cache entry."""
+
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class DidFinish(Event):
     step: str
     duration: float

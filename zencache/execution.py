@@ -24,7 +24,7 @@ from zencache.exceptions import (
 )
 from zencache.fingerprint import FileFingerprints
 from zencache.given import GivenValues
-from zencache.key import KeyMaker
+from zencache.key import CacheKey, KeyMaker
 from zencache.materializer import BaseMaterializer, require_value
 from zencache.metadata import MetadataStore, RunWriter
 from zencache.options import CacheOptions
@@ -68,6 +68,7 @@ class RunExecution:
         self._options = options
         self._facts = facts
         self._run = writer.run.name
+        self._files = files
         self._given = GivenValues(metadata, artifacts, files, writer)
         self._keys = KeyMaker(files, metadata.read.acceptances())
         self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
@@ -109,7 +110,7 @@ class RunExecution:
             decision = self._options.decide(self._cache, node, key.hex, execution.inputs.values())
             decision = self._keys.told(decision, node.step)
             if decision.entry is not None and random.random() < self._options.policy_of(node.step).verify:
-                decision = self._verify(node, execution.inputs, decision, decision.entry)
+                decision = self._verify(node, execution.inputs, decision, key)
             execution = replace(execution, cache_key=key.hex, decision=decision)
             arguments = {} if decision.is_hit else self._arguments(node, execution.inputs)
         except MetadataStoreError:
@@ -124,19 +125,23 @@ class RunExecution:
             events.emit(events.DidMiss(self._run, node.name, decision))
             untracked = self._keys.untracked.get(node.step.name, ())
             execution = replace(execution, key_parts=key.parts, facts=self._facts, untracked=untracked)
-            execution = self._execute(node, execution, arguments, started)
+            execution = self._execute(node, execution, arguments, key, started)
         self.executions[node.name] = execution
         cached = execution.status is Status.CACHED
         events.emit(events.DidFinish(self._run, node.name, execution.duration, cached))
 
     def _verify(
-        self, node: Node, inputs: Mapping[str, Artifact], decision: Decision, entry: CacheEntry
+        self, node: Node, inputs: Mapping[str, Artifact], decision: Decision, key: CacheKey
     ) -> Decision:
         """A sampled hit is executed again and compared; it stays a hit, and its record says what was seen."""
-        found = reproduce(node.step, node.name, self._arguments(node, inputs), entry.outputs)
+        assert decision.entry is not None
+        found = reproduce(node.step, node.name, self._arguments(node, inputs), decision.entry.outputs)
+        changed = self._changed_files(node, key)
+        if changed:
+            return decision.with_detail(f"executed again, but {changed}")
         events.emit(events.DidVerify(self._run, node.name, found))
         seen = "it gives another result each time: " + "; ".join(found) if found else "it gave the same"
-        return replace(decision, detail=f"executed again, {seen}")
+        return decision.with_detail(f"executed again, {seen}")
 
     def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
         """Use what an earlier execution made. Recorded later, together with the run's other hits."""
@@ -151,7 +156,7 @@ class RunExecution:
         return taken
 
     def _execute(
-        self, node: Node, execution: Execution, arguments: dict[str, Any], started: float
+        self, node: Node, execution: Execution, arguments: dict[str, Any], key: CacheKey, started: float
     ) -> Execution:
         """Register the execution, call the function, publish what it returns, and record it."""
         if not self._writer.is_recorded:
@@ -168,17 +173,32 @@ class RunExecution:
             if not isinstance(error, Exception):
                 raise
             raise StepError(node.name) from error
-        execution = replace(execution, status=Status.COMPLETED, duration=time.perf_counter() - started)
+        execution = replace(
+            execution,
+            status=Status.COMPLETED,
+            duration=time.perf_counter() - started,
+            not_kept=self._changed_files(node, key),
+        )
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
         bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
         execution = self._writer.complete(execution, outputs, bases)
-        entry = CacheEntry(
-            execution.cache_key, execution.id, execution.duration, time.time(), execution.outputs
-        )
-        quarantine = self._cache.record(entry, execution.inputs.values())
+        quarantine = self._cache.spread(execution.inputs.values(), execution.outputs.values())
         if quarantine is not None:
             events.emit(events.DidGiveQuarantined(self._run, node.name, quarantine.reason))
+        if execution.not_kept:
+            events.emit(events.DidNotKeep(self._run, node.name, execution.not_kept))
+            return execution
+        self._cache.record(
+            CacheEntry(execution.cache_key, execution.id, execution.duration, time.time(), execution.outputs)
+        )
         return execution
+
+    def _changed_files(self, node: Node, key: CacheKey) -> str:
+        """Why the key does not tell what a step has read: files that changed while it ran, or empty."""
+        ignored = self._options.policy_of(node.step).ignored_inputs
+        given = [seen for argument, seen in self._given.files(node).items() if argument not in ignored]
+        changed = self._files.changed_since([*given, *key.files])
+        return f"{changed} while the step ran" if changed else ""
 
     def _end(self, execution: Execution, error: BaseException, started: float) -> None:
         """Record that the step raised, or was interrupted."""

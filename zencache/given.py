@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from zencache import artifact_value
 from zencache.artifact_store import ArtifactStore
 from zencache.entity import Artifact
 from zencache.exceptions import DeclarationError
-from zencache.fingerprint import ExternalFile, FileFingerprints, FoundFile, together
+from zencache.fingerprint import ExternalFile, FileFingerprints, Sighting
 from zencache.materializer import ArtifactType, require_value
 from zencache.metadata import MetadataStore, RunWriter, value_id
 from zencache.wiring import Node
@@ -42,7 +41,7 @@ class GivenValues:
         self._files = files
         self._writer = writer
         self._known: dict[tuple[str, str], Artifact] = {}
-        self._found: dict[tuple[str, str], list[FoundFile]] = {}
+        self._seen: dict[tuple[str, str], Sighting] = {}
 
     def artifacts(self, node: Node) -> dict[str, Artifact]:
         """The artifact of each value that is given to a node, by argument.
@@ -58,14 +57,19 @@ class GivenValues:
     def paths(self, node: Node, argument: str) -> Any:
         """What a step receives for an external file: a path, or a list of them."""
         return as_annotated(
-            node.step.arguments[argument], self._found[node.name, argument], node.name, argument
+            node.step.arguments[argument], self._seen[node.name, argument], node.name, argument
         )
+
+    def files(self, node: Node) -> dict[str, Sighting]:
+        """What each external file of a node was seen to be, by argument."""
+        seen = {argument: self._seen.get((node.name, argument)) for argument in node.values}
+        return {argument: sighting for argument, sighting in seen.items() if sighting is not None}
 
     def _artifact(self, node: Node, argument: str, value: Any) -> Artifact:
         if isinstance(value, ExternalFile):
-            found = self._found[node.name, argument] = self._files.find(value.url)
-            as_annotated(node.step.arguments[argument], found, node.name, argument)
-            return self._recorded(_external(value, found), _EXTERNAL)
+            seen = self._seen[node.name, argument] = self._files.find(value.url)
+            as_annotated(node.step.arguments[argument], seen, node.name, argument)
+            return self._recorded(_external(seen), _EXTERNAL)
         materializer = require_value(value, step=node.name, input=argument)()
         return self._recorded(*artifact_value.save(self._artifacts, value, materializer))
 
@@ -83,9 +87,9 @@ class GivenValues:
         return replace(artifact, id=recorded.id)
 
 
-def _external(value: ExternalFile, found: Sequence[FoundFile]) -> Artifact:
-    digest = together(found)
-    uri = value.url if "://" in value.url else str(Path(value.url).expanduser().absolute())
+def _external(seen: Sighting) -> Artifact:
+    digest = seen.digest
+    uri = seen.url if "://" in seen.url else str(Path(seen.url).expanduser().absolute())
     return Artifact(
         id=0,
         type=_EXTERNAL.name,
@@ -98,9 +102,9 @@ def _external(value: ExternalFile, found: Sequence[FoundFile]) -> Artifact:
     )
 
 
-def as_annotated(annotation: Any, found: Sequence[FoundFile], node: str, argument: str) -> Any:
+def as_annotated(annotation: Any, seen: Sighting, node: str, argument: str) -> Any:
     """The paths as a parameter wants them, by its annotation."""
-    paths = [file.path for file in found]
+    paths = [file.path for file in seen.files]
     if annotation in (str, Path):
         if len(paths) != 1:
             raise DeclarationError(

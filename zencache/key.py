@@ -9,14 +9,14 @@ from __future__ import annotations
 import importlib.metadata
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.digest import fingerprint
 from zencache.entity import Acceptance, Artifact, Decision
 from zencache.exceptions import ConfigurationError, ZencacheError
-from zencache.fingerprint import FileFingerprints, code_of, is_user_code, value_fingerprint
+from zencache.fingerprint import FileFingerprints, Sighting, code_of, is_user_code, value_fingerprint
 from zencache.materializer import BaseMaterializer, by_name, find, name_of, user_materializers
 from zencache.policy import CachePolicy
 
@@ -27,10 +27,17 @@ _SHOWN = 16  # hex digits of a part's fingerprint that are kept with an executio
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """A cache key, 64 hex digits, and the fingerprint of each of its parts by label."""
+    """A cache key, 64 hex digits, and what it was made of.
+
+    Args:
+        hex: the key.
+        parts: label -> fingerprint of each of its parts.
+        files: what the policy's file dependencies led to.
+    """
 
     hex: str
     parts: Mapping[str, str]
+    files: tuple[Sighting, ...] = ()
 
 
 @dataclass(slots=True)
@@ -39,6 +46,7 @@ class _Parts:
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    files: list[Sighting] = field(default_factory=list)
 
     def add(self, label: str, fingerprint: str) -> None:
         """A part whose label is the same everywhere, so that it can be the identity too."""
@@ -55,7 +63,7 @@ class _Parts:
         return _Parts(list(self.rows), dict(self.labels))
 
     def key(self) -> CacheKey:
-        return CacheKey(fingerprint(sorted(self.rows)), self.labels)
+        return CacheKey(fingerprint(sorted(self.rows)), self.labels, tuple(self.files))
 
 
 class KeyMaker:
@@ -89,7 +97,7 @@ class KeyMaker:
         accepted = self.accepted.get(step.name)
         if accepted is None or not decision.is_hit:
             return decision
-        return replace(decision, detail=f"an edit of its code was accepted: {accepted.reason}")
+        return decision.with_detail(f"an edit of its code was accepted: {accepted.reason}")
 
     def key(
         self,
@@ -152,9 +160,10 @@ class KeyMaker:
         """What lies outside of code, parameters and inputs, and is asked anew for each look-up."""
         for url in policy.file_dependencies:
             found = self._files.find(url)
+            parts.files.append(found)
             # Where a file lies does not count, so the rows of several have one identity.
-            parts.rows.append(("file", fingerprint([(file.name, file.content) for file in found])))
-            for file in found:
+            parts.rows.append(("file", fingerprint([(file.name, file.content) for file in found.files])))
+            for file in found.files:
                 parts.show(f"file {url}" + (f": {file.name}" if file.name else ""), fingerprint(file.content))
         for package in policy.package_dependencies:
             parts.add(f"package {package}", fingerprint(_version(package, step.name)))

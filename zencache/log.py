@@ -70,6 +70,8 @@ def log_event(event: events.Event) -> None:
             logger.warning("Step `%s` does not give the same result twice: %s.", step, "; ".join(differences))
         case events.DidGiveQuarantined(step=step, reason=reason):
             logger.warning("Step `%s` has given quarantined content again: %s", step, reason)
+        case events.DidNotKeep(step=step, because=because):
+            logger.warning("The result of `%s` is not kept for later runs: %s.", step, because)
         case events.DidClearRun(dead_run=dead_run, canceled=canceled):
             logger.warning(
                 "Pipeline run `%s` had died; %d running %s canceled.",

@@ -11,7 +11,6 @@ from zencache import artifact_value
 from zencache.declaration import Declaration
 from zencache.entity import Artifact, Execution
 from zencache.exceptions import ArtifactUnusable, NotFoundError, ZencacheError
-from zencache.fingerprint import together
 from zencache.given import as_annotated
 from zencache.key import KeyMaker
 from zencache.loading import load_step
@@ -86,6 +85,8 @@ def _verify_step(
 
 
 def _execute_again(execution: Execution, row: Mapping[str, Any], repository: Repository) -> tuple[str, ...]:
+    if execution.not_kept:
+        raise NotFoundError(f"its result was not kept: {execution.not_kept}")
     step = load_step(row).declaration
     policy = step.cache_policy or CachePolicy()
     keys = KeyMaker(repository.files, repository.stores.metadata.read.acceptances())
@@ -109,6 +110,6 @@ def _input(step: Declaration, node: str, name: str, artifact: Artifact, reposito
             repository.stores.artifacts, artifact, candidates=[step.arguments.get(name)]
         )
     found = repository.files.find(artifact.uri)
-    if together(found).hash != artifact.digest:
+    if found.digest.hash != artifact.digest:
         raise NotFoundError(f"the external file of input `{name}` has changed since")
     return as_annotated(step.arguments[name], found, node, name)

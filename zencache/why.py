@@ -43,6 +43,7 @@ class Why:
         differences: what differs from the nearest earlier execution, causes first.
         compared_with: the run of that execution; empty if there is none.
         untracked: what the cache key could not follow.
+        not_kept: why its result is not used by later runs; empty as a rule.
     """
 
     step: str
@@ -51,6 +52,7 @@ class Why:
     differences: tuple[Difference, ...] = ()
     compared_with: str = ""
     untracked: tuple[str, ...] = ()
+    not_kept: str = ""
 
     @property
     def follows_from(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ class Why:
         if self.follows_from:
             lines.append(f"  nothing of its own changed: it follows from {', '.join(self.follows_from)}")
         lines += [f"  untracked: {sentence}" for sentence in self.untracked]
+        lines += [f"  not kept for later runs: {self.not_kept}"] if self.not_kept else []
         return "\n".join(lines)
 
 
@@ -79,7 +82,13 @@ def why(read: Reader, run: PipelineRun, execution: Execution, others: Mapping[st
         execution: what is to be explained.
         others: node -> execution of the same run, to tell which inputs come from steps that ran.
     """
-    told = Why(execution.node, execution.status.value, reason_text(execution), untracked=execution.untracked)
+    told = Why(
+        execution.node,
+        execution.status.value,
+        reason_text(execution),
+        untracked=execution.untracked,
+        not_kept=execution.not_kept,
+    )
     if execution.status is Status.CACHED and execution.source_id is not None:
         for source in read.executions_by_id([execution.source_id]):
             made = f"{told.reason}: made by run {source.run} in {source.duration:.3f}s"
@@ -93,11 +102,18 @@ def why(read: Reader, run: PipelineRun, execution: Execution, others: Mapping[st
     if earlier is None:
         return replace(told, reason="no execution of this step is recorded before it")
     if earlier.cache_key == execution.cache_key:
-        ended = "was canceled" if earlier.status is Status.CANCELED else earlier.status.value
-        return replace(told, reason=f"its last execution with this key {ended}", compared_with=earlier.run)
+        return replace(told, reason=_no_entry_of(earlier), compared_with=earlier.run)
     statuses = {node: other.status for node, other in others.items()}
     found = differences(execution, earlier, sources_of(run.definition, execution.node), statuses)
     return replace(told, differences=found, compared_with=earlier.run)
+
+
+def _no_entry_of(earlier: Execution) -> str:
+    """Why the last execution with the same key is no entry."""
+    if earlier.not_kept:
+        return f"the result of its last execution with this key was not kept: {earlier.not_kept}"
+    ended = "was canceled" if earlier.status is Status.CANCELED else earlier.status.value
+    return f"its last execution with this key {ended}"
 
 
 def _above(definition: Mapping[str, Any], node: str) -> list[str]:

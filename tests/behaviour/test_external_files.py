@@ -1,11 +1,12 @@
 """Files outside of the artifact store as inputs: their content counts; they are read no more than needed."""
 
+import logging
 import os
 import time
 import types
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -24,6 +25,7 @@ from zencache import (
     pipeline,
     step,
 )
+from zencache.verification import verify
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -605,3 +607,271 @@ class TestLineage:
         except ZencacheError:
             pass
         assert {found.state for found in Repository().artifacts(type="ExternalFile")} == {"LIVE"}
+
+
+class TestChangedWhileTheStepRan:
+    """The key tells of other content than what the step has read, so its result is no cache entry."""
+
+    def steps(self, bound, **options):
+        return bound.run(**options).steps
+
+    @pytest.fixture
+    def reading_late(self, project):
+        """A bound pipeline whose step reads ``2`` from a file that was fingerprinted as ``1``, once."""
+        (project / "a.csv").write_text("1")
+        counted = []
+
+        @step(cache_policy=CachePolicy(include_code=False))
+        def read(source: str) -> str:
+            if not counted:
+                (project / "a.csv").write_text("2")
+            counted.append(source)
+            return (project / "a.csv").read_text()
+
+        @step
+        def length(text: str) -> int:
+            return len(text)
+
+        @pipeline
+        def late():
+            length(read(ExternalFile("a.csv")))
+
+        return late()
+
+    def test_the_result_is_used_in_this_run_and_is_no_entry(self, project, reading_late):
+        first = self.steps(reading_late)
+        assert first["read"].status == "completed"
+        assert first["read"].output.read() == "2"
+        assert first["length"].output.read() == 1
+        (project / "a.csv").write_text("1")  # the fingerprint of the run before
+        second = self.steps(reading_late)
+        assert second["read"].status == "completed"
+        assert second["read"].output.read() == "1"
+        third = self.steps(reading_late)
+        assert third["read"].is_cached
+        assert third["read"].output.read() == "1"
+
+    def test_with_the_new_content_it_runs_as_well(self, reading_late):
+        self.steps(reading_late)
+        second = self.steps(reading_late)
+        assert [view.status for view in second.values()] == ["completed", "cached"]
+        assert second["read"].output.read() == "2"
+        assert self.steps(reading_late)["read"].is_cached
+
+    def test_log_and_why_say_so(self, project, reading_late, caplog):
+        with caplog.at_level(logging.WARNING, logger="zencache"):
+            told = self.steps(reading_late, run_name="late")["read"].why()
+        said = "file a.csv changed while the step ran"
+        assert f"The result of `read` is not kept for later runs: {said}." in caplog.text
+        assert told.not_kept == said
+        assert f"not kept for later runs: {said}" in str(told)
+        (project / "a.csv").write_text("1")
+        told = self.steps(reading_late)["read"].why()
+        assert told.reason == f"the result of its last execution with this key was not kept: {said}"
+        assert told.compared_with == "late"
+        assert told.not_kept == ""
+
+    def test_a_plan_expects_what_the_next_run_does(self, project, reading_late):
+        self.steps(reading_late)
+        (project / "a.csv").write_text("1")
+        assert reading_late.plan()["read"].prediction == "MISS"
+
+    def test_it_is_not_executed_again_to_be_compared(self, reading_late):
+        reading_late.run(run_name="late")
+        repository = Repository()
+        found = {row.step: row for row in verify(repository.get_run("late"), repository=repository)}
+        assert found["read"].verdict == "not executed"
+
+    def test_two_uses_in_one_run_both_run(self, project):
+        (project / "a.csv").write_text("1")
+        seen = []
+
+        @step(cache_policy=CachePolicy(include_code=False))
+        def read(source: str) -> str:
+            (project / "a.csv").write_text("2" if not seen else "1")
+            seen.append(source)
+            return "read"
+
+        @pipeline
+        def twice():
+            read(ExternalFile("a.csv"))
+            read(ExternalFile("a.csv"))
+
+        assert [view.status for view in twice().run().steps.values()] == ["completed", "completed"]
+
+    @pytest.mark.parametrize("what", ["changed", "is gone", "is new"])
+    def test_a_file_that_a_policy_names_counts_as_well(self, project, what):
+        (project / "data").mkdir()
+        (project / "data" / "a.txt").write_text("1")
+        happened = []
+
+        def happen():
+            if happened:
+                return
+            happened.append(what)
+            if what == "is gone":
+                (project / "data" / "a.txt").rename(project / "a.txt")
+            else:
+                (project / "data" / ("a.txt" if what == "changed" else "b.txt")).write_text("2")
+
+        @step(cache_policy=CachePolicy(file_dependencies="data/*.txt", include_code=False))
+        def read() -> list[str]:
+            happen()
+            return sorted(path.read_text() for path in (project / "data").iterdir())
+
+        @pipeline
+        def files():
+            read()
+
+        name = "b.txt" if what == "is new" else "a.txt"
+        told = files().run().steps["read"].why()
+        assert told.not_kept == f"file data/*.txt: {name} {what} while the step ran"
+        if what == "is gone":
+            (project / "a.txt").rename(project / "data" / "a.txt")
+        assert files().run().steps["read"].status == "completed"
+        assert files().run().steps["read"].is_cached
+
+    def test_a_remote_file_counts_as_well(self, bucket):
+        put(f"{bucket}/a.csv", b"1")
+        happened = []
+
+        @step(cache_policy=CachePolicy(include_code=False))
+        def read(url: str) -> str:
+            if not happened:
+                happened.append(put(url, b"2"))
+            return fsspec.open(url, "rt").open().read()
+
+        @pipeline
+        def fetching():
+            read(ExternalFile(f"{bucket}/a.csv"))
+
+        assert fetching().run().steps["read"].why().not_kept.endswith("changed while the step ran")
+        put(f"{bucket}/a.csv", b"1")
+        assert fetching().run().steps["read"].output.read() == "1"
+        assert fetching().run().steps["read"].is_cached
+
+    @pytest.mark.parametrize("harmless", ["touched", "written anew", "replaced"])
+    def test_the_same_content_is_an_entry_whatever_its_time(self, project, harmless):
+        file = project / "a.csv"
+        file.write_text("1")
+
+        def act():
+            if harmless == "touched":
+                os.utime(file, (1, 1))
+            elif harmless == "written anew":
+                file.write_text("1")
+            else:
+                (project / "b.csv").write_text("1")
+                (project / "b.csv").replace(file)
+
+        @step(cache_policy=CachePolicy(include_code=False))
+        def read(source: str) -> str:
+            act()
+            return Path(source).read_text()
+
+        @pipeline
+        def files():
+            read(ExternalFile("a.csv"))
+
+        assert files().run().steps["read"].why().not_kept == ""
+        assert files().run().steps["read"].is_cached
+
+    def test_a_file_that_nobody_wrote_to_is_not_read_again(self, project, read_files, settled):
+        (project / "a.csv").write_text("1")
+        assert status("a.csv") == "completed"
+        assert read_files == ["a.csv"]
+
+    def test_a_step_that_goes_to_another_folder_finds_its_files_unchanged(self, project, monkeypatch):
+        (project / "elsewhere").mkdir()
+        (project / "a.csv").write_text("1")
+
+        @step(cache_policy=CachePolicy(file_dependencies="*.csv", include_code=False))
+        def read(source: str) -> str:
+            os.chdir(project / "elsewhere")
+            return Path(source).read_text()
+
+        @pipeline
+        def files():
+            read(ExternalFile("a.csv"))
+
+        repository = Repository()
+        first = files().run(repository=repository).steps["read"]
+        monkeypatch.chdir(project)
+        assert first.why().not_kept == ""
+        assert files().run(repository=repository).steps["read"].is_cached
+
+    def test_an_input_that_does_not_count_may_change(self, project):
+        (project / "a.csv").write_text("1")
+
+        @step(cache_policy=CachePolicy(ignored_inputs="path", include_code=False))
+        def append(path: str) -> int:
+            with open(path, "a") as file:
+                file.write("1")
+            return 1
+
+        @pipeline
+        def logging_to_a_file():
+            append(ExternalFile("a.csv"))
+
+        assert logging_to_a_file().run().steps["append"].status == "completed"
+        assert logging_to_a_file().run().steps["append"].is_cached
+
+    def test_a_sampled_hit_is_not_blamed_for_it(self, project, caplog):
+        (project / "a.csv").write_text("1")
+        calls = []
+
+        @step(cache_policy=CachePolicy(verify=1.0, include_code=False))
+        def read(source: str) -> str:
+            calls.append(source)
+            if len(calls) == 2:
+                (project / "a.csv").write_text("2")
+            return Path(source).read_text()
+
+        @pipeline
+        def files():
+            read(ExternalFile("a.csv"))
+
+        files().run()
+        with caplog.at_level(logging.WARNING, logger="zencache"):
+            view = files().run().steps["read"]
+        assert view.is_cached
+        assert view.reason == "same key (executed again, but file a.csv changed while the step ran)"
+        assert "twice" not in caplog.text
+
+
+class ListedFileSystem(fsspec.AbstractFileSystem):
+    """A store of which listings are remembered, as those of buckets are."""
+
+    protocol = "listed"
+    etags: ClassVar[dict[str, str]] = {}
+
+    def ls(self, path, detail=True, **options):
+        path = self._strip_protocol(path)
+        if path not in self.dircache:
+            self.dircache[path] = [
+                {"name": name, "type": "file", "size": 1, "ETag": etag}
+                for name, etag in self.etags.items()
+                if name.startswith(path)
+            ]
+        return self.dircache[path] if detail else [entry["name"] for entry in self.dircache[path]]
+
+    def invalidate_cache(self, path=None):
+        self.dircache.clear()
+
+
+def test_a_remembered_listing_of_a_remote_store_is_not_believed():
+    fsspec.register_implementation("listed", ListedFileSystem, clobber=True)
+
+    @step
+    def count(urls: list[str]) -> int:
+        return len(urls)
+
+    @pipeline
+    def counting():
+        count(ExternalFile("listed://bucket/*.csv"))
+
+    ListedFileSystem.etags["bucket/a.csv"] = "one"
+    statuses = [counting().run().steps["count"].status for _ in range(2)]
+    ListedFileSystem.etags["bucket/a.csv"] = "two"
+    statuses.append(counting().run().steps["count"].status)
+    assert statuses == ["completed", "cached", "completed"]

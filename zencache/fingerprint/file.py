@@ -8,17 +8,18 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zencache.digest import Digest, digest_file, fingerprint
-from zencache.exceptions import ConfigurationError, NotFoundError
+from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError
 
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may not show in the time of the next one
 _ATTEMPTS = 3
+_SHOWN = 8  # hex digits of a file's digest that people are shown
 # What stores call a token that changes with the content, the most telling first.
 _TOKENS = (
     "ETag",
@@ -82,6 +83,32 @@ class FoundFile:
     content: str
     size: int
 
+    def __str__(self) -> str:
+        """Enough to see that two states differ: the size and the beginning of the digest."""
+        digest = self.content.rpartition(":")[2][:_SHOWN]
+        return f"{self.size:,} byte{'s' * (self.size != 1)} ({digest})"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a path, glob or URL led to at one time.
+
+    Args:
+        url: as it was given.
+        place: the same, absolute: a step may change the working directory.
+        files: what was found, sorted by name.
+    """
+
+    url: str
+    place: str
+    files: tuple[FoundFile, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """Of the files together: over their names and contents."""
+        rows = [(file.name, file.content) for file in self.files]
+        return Digest(f"sha256:{fingerprint(rows)}", sum(file.size for file in self.files))
+
 
 class FileFingerprints:
     """Fingerprints of files, remembered by their state, in this process and in a file between processes.
@@ -95,22 +122,44 @@ class FileFingerprints:
         self._changed = False
         self._lock = threading.Lock()
 
-    def find(self, url: str) -> list[FoundFile]:
-        """What a path, glob or URL leads to, sorted by name.
+    def find(self, url: str) -> Sighting:
+        """What a path, glob or URL leads to now.
 
         Raises:
             NotFoundError: nothing is there.
             ConfigurationError: the URL is not understood, or a file keeps changing while it is read.
         """
         is_local = "://" not in url or url.startswith(("file://", "local://"))
-        found = self._find_local(url.partition("://")[2] or url) if is_local else _find_remote(url)
+        place = os.path.abspath(os.path.expanduser(url.partition("://")[2] or url)) if is_local else url
+        found = self._find_local(place) if is_local else _find_remote(url)
         if not found:
             raise NotFoundError(
                 "A file that a step depends on is not there.",
                 facts={"file": url, "working directory": Path.cwd() if is_local else None},
                 hint="Correct the path, or make the file. A relative one starts at the working directory.",
             )
-        return sorted(found, key=lambda file: file.name)
+        return Sighting(url, place, tuple(sorted(found, key=lambda file: file.name)))
+
+    def changed_since(self, sightings: Iterable[Sighting]) -> str:
+        """What is not as it was seen, in words; empty if the content of everything is.
+
+        A local file is not read for that if its state says that nobody wrote to it.
+        """
+        return "; ".join(sentence for before in sightings for sentence in self._changes(before))
+
+    def _changes(self, before: Sighting) -> Iterator[str]:
+        then = {file.name: file.content for file in before.files}
+        try:
+            now = {file.name: file.content for file in self.find(before.place).files}
+        except NotFoundError:
+            now = {}
+        except ZencacheError as error:
+            yield f"file {before.url}: {error.message}"
+            return
+        for name in sorted({*then, *now}):
+            if then.get(name) != now.get(name):
+                what = "is gone" if name not in now else "is new" if name not in then else "changed"
+                yield f"file {before.url}" + (f": {name}" if name else "") + f" {what}"
 
     def save(self) -> None:
         """Keep what has been learnt for other processes; that it cannot be kept only costs time."""
@@ -126,8 +175,7 @@ class FileFingerprints:
             partial.unlink(missing_ok=True)
             self._changed = False
 
-    def _find_local(self, url: str) -> list[FoundFile]:
-        pattern = os.path.abspath(os.path.expanduser(url))
+    def _find_local(self, pattern: str) -> list[FoundFile]:
         if os.path.exists(pattern) or not glob.has_magic(pattern):  # a name may have brackets in it
             return [self._local(pattern, "")] if os.path.exists(pattern) else []
         base = _base(pattern)
@@ -180,12 +228,6 @@ class FileFingerprints:
         return self._known
 
 
-def together(files: Iterable[FoundFile]) -> Digest:
-    """The digest of several files together: over their names and contents."""
-    rows = [(file.name, file.content) for file in files]
-    return Digest(f"sha256:{fingerprint(rows)}", sum(file.size for file in files))
-
-
 def _state(path: str) -> list[int]:
     stat = os.stat(path)
     return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
@@ -204,6 +246,7 @@ def _find_remote(url: str) -> list[FoundFile]:
 
     try:
         filesystem, pattern = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache()  # listings of an earlier look-up in this process may be old
         if filesystem.exists(pattern) or not glob.has_magic(pattern):
             return [_remote(filesystem, pattern, "")] if filesystem.exists(pattern) else []
         base = _base(pattern)

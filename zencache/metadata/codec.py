@@ -171,6 +171,8 @@ def put_execution(
         put_text(properties, schema.FACTS, _json(execution.facts), records)
     if execution.untracked:
         put_text(properties, schema.UNTRACKED, "\n".join(execution.untracked), records)
+    if execution.not_kept:
+        put_text(properties, schema.NOT_KEPT, execution.not_kept, records)
     if execution.error:
         put_text(properties, schema.ERROR, execution.error)
         try:
@@ -206,6 +208,7 @@ def get_execution(
         source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
         error=get_text(properties, schema.ERROR),
         untracked=() if brief else tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
+        not_kept=get_text(properties, schema.NOT_KEPT, records),
         facts={} if brief else get_json(properties, schema.FACTS, records),
         inputs=inputs or {},
         outputs=outputs or {},

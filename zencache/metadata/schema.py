@@ -41,6 +41,7 @@ DURATION = "zencache_duration"
 SOURCE = "zencache_source_execution"
 ERROR = "zencache_error"
 UNTRACKED = "zencache_untracked"
+NOT_KEPT = "zencache_not_kept"
 TRACEBACK = "zencache_traceback"
 PARAMETERS = "zencache_parameters"
 # On executions that ran and on runs.

@@ -64,7 +64,7 @@ class RunWriter:
     def complete(
         self, execution: Execution, outputs: Mapping[str, Artifact], types: Mapping[str, str | None]
     ) -> Execution:
-        """Record success: state, outputs, events and the cache entry, in one transaction."""
+        """Record success: state, outputs, events and, if it is kept, the cache entry, in one transaction."""
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         protos = [
@@ -81,7 +81,9 @@ class RunWriter:
         execution_proto = self._proto(execution)
 
         def put(store: Any) -> list[int]:
-            contexts = [*self._contexts([execution.node]), self._cache_context(store, execution)]
+            contexts = self._contexts([execution.node])
+            if not execution.not_kept:
+                contexts.append(self._cache_context(store, execution))
             return self._send(store, [execution_proto], protos, contexts, edges)[1]
 
         artifact_ids = self._connection.write(put)
