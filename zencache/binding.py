@@ -12,7 +12,8 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -29,6 +30,8 @@ _PARAMETER_TYPES: tuple[type, ...] = (
     datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
     type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial,
 )  # fmt: skip
+
+_LISTS = (list, Sequence, Collection, Iterable)
 
 
 def place(function: Any) -> str:
@@ -148,8 +151,8 @@ def check_parameter(declaration: Declaration, name: str, argument: str, value: A
     """Raise unless a value fits the annotation of its argument."""
     annotation = declaration.arguments.get(argument, Any)
     if isinstance(value, ExternalFile):
-        is_fit = annotation in (Any, str, Path, list) or typing.get_args(annotation) in ((str,), (Path,))
-        expected = "str, Path, list, list[str] or list[Path]"
+        is_fit = bool(path_forms(annotation))
+        expected = "str, Path, list, list[str] or list[Path], or one of them or None"
     else:
         is_fit, expected = fits(value, annotation), type_text(annotation)
     if not is_fit:
@@ -163,6 +166,34 @@ def check_parameter(declaration: Declaration, name: str, argument: str, value: A
             },
             hint="Give a value of that type, or correct the annotation.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PathForm:
+    """How a parameter takes external files: as ``str`` or ``Path``, one or a list of them."""
+
+    kind: type
+    several: bool
+
+
+def path_forms(annotation: Any) -> tuple[PathForm, ...]:
+    """The forms in which an annotation takes external files, in the order in which it names them.
+
+    >>> path_forms(str | None)
+    (PathForm(kind=<class 'str'>, several=False),)
+    """
+    if annotation is Any:
+        return (PathForm(str, several=True),)
+    if annotation in (str, Path):
+        return (PathForm(annotation, several=False),)
+    origin, members = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return path_forms(members[0])
+    if _is_union(annotation):
+        return tuple(form for member in members for form in path_forms(member))
+    if origin in _LISTS and members in ((), (str,), (Path,)):
+        return (PathForm(members[0] if members else str, several=True),)
+    return ()
 
 
 def fits(value: Any, annotation: Any) -> bool:

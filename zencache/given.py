@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import typing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zencache import artifact_value
 from zencache.artifact_store import ArtifactStore
+from zencache.binding import path_forms
 from zencache.entity import Artifact
 from zencache.exceptions import DeclarationError
 from zencache.fingerprint import ExternalFile, FileFingerprints, Sighting
@@ -104,13 +104,13 @@ def _external(seen: Sighting) -> Artifact:
 
 def as_annotated(annotation: Any, seen: Sighting, node: str, argument: str) -> Any:
     """The paths as a parameter wants them, by its annotation."""
-    paths = [file.path for file in seen.files]
-    if annotation in (str, Path):
-        if len(paths) != 1:
-            raise DeclarationError(
-                "A parameter for one path was given several files.",
-                facts={"step": node, "parameter": argument, "files": len(paths)},
-                hint="Annotate it `list[str]` or `list[Path]`.",
-            )
-        return annotation(paths[0])
-    return [Path(path) for path in paths] if Path in typing.get_args(annotation) else paths
+    forms = path_forms(annotation)
+    form = next((form for form in forms if form.several or len(seen.files) == 1), None)
+    if form is None:
+        raise DeclarationError(
+            "A parameter for one path was given several files.",
+            facts={"step": node, "parameter": argument, "files": len(seen.files)},
+            hint="Annotate it `list[str]` or `list[Path]`.",
+        )
+    paths = [form.kind(file.path) for file in seen.files]
+    return paths if form.several else paths[0]

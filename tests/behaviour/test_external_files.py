@@ -1,12 +1,14 @@
 """Files outside of the artifact store as inputs: their content counts; they are read no more than needed."""
+# ruff: noqa: UP007, UP045  # Optional and Union are meant: users write them
 
 import logging
 import os
 import time
 import types
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Optional, Union
 
 import fsspec
 import pytest
@@ -92,7 +94,20 @@ class TestWhatTheStepReceives:
             (list, ["a.csv"]),
             (list[str], ["a.csv"]),
             (list[Path], [Path("a.csv")]),
+            (Sequence[str], ["a.csv"]),
             (Any, ["a.csv"]),
+            (str | None, "a.csv"),
+            (Path | None, Path("a.csv")),
+            (Optional[str], "a.csv"),
+            (Optional[Path], Path("a.csv")),
+            (Union[None, Path, int], Path("a.csv")),
+            (list | None, ["a.csv"]),
+            (list[str] | None, ["a.csv"]),
+            (Optional[list[Path]], [Path("a.csv")]),
+            (str | list[str], "a.csv"),
+            (list[str] | str, ["a.csv"]),
+            (Annotated[Path, "data"], Path("a.csv")),
+            (Annotated[str | None, "data"], "a.csv"),
         ],
         ids=str,
     )
@@ -112,12 +127,10 @@ class TestWhatTheStepReceives:
 
         files().run()
         (given,) = received
-        at = {str: lambda p: str(project / p), Path: lambda p: project / p}
-        if annotation in at:
-            assert given == at[annotation](expected)
-            assert type(given) is type(at[annotation](expected))
-        else:
-            assert given == [type(item)(project / item) for item in expected]
+        several = isinstance(expected, list)
+        absolute = [type(item)(project / item) for item in (expected if several else [expected])]
+        assert given == (absolute if several else absolute[0])
+        assert type(given) is type(expected)
 
     def test_several_files_of_a_glob_sorted(self, project):
         for name in ("b.csv", "a.csv", "c.txt"):
@@ -163,7 +176,39 @@ class TestWhatTheStepReceives:
         run = slot(texts(paths=ExternalFile("a.csv"))).run()
         assert run.steps["reader"].output.read() == ["1"]
 
-    @pytest.mark.parametrize("annotation", [int, dict, list[int], bytes])
+    def test_one_of_the_list_where_the_annotation_takes_both_and_several_are_there(self, project):
+        for name in ("a.csv", "b.csv"):
+            (project / name).write_text(name)
+
+        @step
+        def read(files: Path | list[Path] | None = None) -> list[str]:
+            return [path.name for path in files]
+
+        @pipeline
+        def files():
+            read(ExternalFile("*.csv"))
+
+        assert files().run().steps["read"].output.read() == ["a.csv", "b.csv"]
+
+    def test_none_where_an_optional_file_is_not_given(self, project):
+        (project / "a.csv").write_text("1")
+
+        @step
+        def read(path: "str | None" = None) -> str:
+            return "nothing" if path is None else Path(path).read_text()
+
+        @pipeline
+        def files(source):
+            read(source) if source else read()
+
+        for source, expected in ((None, "nothing"), (ExternalFile("a.csv"), "1"), (None, "nothing")):
+            assert files(source).run().steps["read"].output.read() == expected
+        assert files(None).run().steps["read"].is_cached
+
+    @pytest.mark.parametrize(
+        "annotation",
+        [int, dict, list[int], bytes, None, int | None, set[str], list[str | None], os.PathLike[str]],
+    )
     def test_another_annotation_is_an_error_when_the_pipeline_is_bound(self, annotation):
         def read(files) -> int:
             return 1
@@ -425,7 +470,7 @@ class TestNothingThere:
         (project / "a.csv").write_text("1")
         assert result("a.csv") == ["1"]
 
-    @pytest.mark.parametrize("annotation", [str, Path])
+    @pytest.mark.parametrize("annotation", [str, Path, str | None, Optional[Path], str | Path])
     def test_several_files_for_one_path_are_an_error_that_says_how_many(self, project, annotation):
         def read(path) -> int:
             return 1
