@@ -164,8 +164,9 @@ class Status(str, Enum):
 class Execution:
     """One occurrence of a step in a run.
 
-    ``key_parts`` maps the label of each part of the cache key to the part's fingerprint; a cached
-    execution has none of its own: those of ``source_id``, which it was taken from, are the same.
+    ``key_parts`` maps the label of each part of the cache key to the part's fingerprint, ``key_values``
+    those of some to what they were, in short; a cached execution has none of its own: those of
+    ``source_id``, which it was taken from, are the same.
     ``duration`` is in seconds. ``untracked`` says what the key could not follow, ``not_kept`` why a
     completed one is no cache entry.
     """
@@ -178,6 +179,7 @@ class Execution:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     cache_key: str = ""
     key_parts: Mapping[str, str] = field(default_factory=dict)
+    key_values: Mapping[str, str] = field(default_factory=dict)
     decision: Decision | None = None
     duration: float = 0.0
     started: datetime | None = None

@@ -105,7 +105,11 @@ class RunExecution:
         try:
             execution = replace(execution, inputs=self._inputs(node))
             key = self._keys.key(
-                node.step, node.parameters, execution.inputs, self._options.policy_of(node.step)
+                node.step,
+                node.parameters,
+                execution.inputs,
+                self._options.policy_of(node.step),
+                self._given.files(node),
             )
             decision = self._options.decide(self._cache, node, key.hex, execution.inputs.values())
             decision = self._keys.told(decision, node.step)
@@ -124,7 +128,13 @@ class RunExecution:
         else:
             events.emit(events.DidMiss(self._run, node.name, decision))
             untracked = self._keys.untracked.get(node.step.name, ())
-            execution = replace(execution, key_parts=key.parts, facts=self._facts, untracked=untracked)
+            execution = replace(
+                execution,
+                key_parts=key.parts,
+                key_values=key.values,
+                facts=self._facts,
+                untracked=untracked,
+            )
             execution = self._execute(node, execution, arguments, key, started)
         self.executions[node.name] = execution
         cached = execution.status is Status.CACHED
@@ -136,7 +146,7 @@ class RunExecution:
         """A sampled hit is executed again and compared; it stays a hit, and its record says what was seen."""
         assert decision.entry is not None
         found = reproduce(node.step, node.name, self._arguments(node, inputs), decision.entry.outputs)
-        changed = self._changed_files(node, key)
+        changed = self._changed_files(key)
         if changed:
             return decision.with_detail(f"executed again, but {changed}")
         events.emit(events.DidVerify(self._run, node.name, found))
@@ -177,7 +187,7 @@ class RunExecution:
             execution,
             status=Status.COMPLETED,
             duration=time.perf_counter() - started,
-            not_kept=self._changed_files(node, key),
+            not_kept=self._changed_files(key),
         )
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
         bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
@@ -193,11 +203,9 @@ class RunExecution:
         )
         return execution
 
-    def _changed_files(self, node: Node, key: CacheKey) -> str:
+    def _changed_files(self, key: CacheKey) -> str:
         """Why the key does not tell what a step has read: files that changed while it ran, or empty."""
-        ignored = self._options.policy_of(node.step).ignored_inputs
-        given = [seen for argument, seen in self._given.files(node).items() if argument not in ignored]
-        changed = self._files.changed_since([*given, *key.files])
+        changed = self._files.changed_since(key.files)
         return f"{changed} while the step ran" if changed else ""
 
     def _end(self, execution: Execution, error: BaseException, started: float) -> None:

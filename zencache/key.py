@@ -10,18 +10,28 @@ import importlib.metadata
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from zencache.declaration import Declaration
 from zencache.digest import fingerprint
 from zencache.entity import Acceptance, Artifact, Decision
 from zencache.exceptions import ConfigurationError, ZencacheError
-from zencache.fingerprint import FileFingerprints, Sighting, code_of, is_user_code, value_fingerprint
+from zencache.fingerprint import (
+    FileFingerprints,
+    FoundFile,
+    Sighting,
+    code_of,
+    is_user_code,
+    value_fingerprint,
+)
 from zencache.materializer import BaseMaterializer, by_name, find, name_of, user_materializers
 from zencache.policy import CachePolicy
 
 KEY_SCHEMA = 1
 CODE = "code"  # label of all code together; that of one unit is "code: <unit>"
+_FILES_SHOWN = 100  # files of one input that are told apart
+_VALUE_SHOWN = 80  # characters; what is longer is told by its fingerprint alone
 _SHOWN = 16  # hex digits of a part's fingerprint that are kept with an execution, to be compared later
 
 
@@ -32,11 +42,13 @@ class CacheKey:
     Args:
         hex: the key.
         parts: label -> fingerprint of each of its parts.
-        files: what the policy's file dependencies led to.
+        values: label -> what a part was, in short, for those of which a fingerprint says nothing to people.
+        files: the external files whose content counts, as they were seen.
     """
 
     hex: str
     parts: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
     files: tuple[Sighting, ...] = ()
 
 
@@ -46,24 +58,41 @@ class _Parts:
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
     files: list[Sighting] = field(default_factory=list)
 
-    def add(self, label: str, fingerprint: str) -> None:
+    def add(self, label: str, fingerprint: str, value: str = "") -> None:
         """A part whose label is the same everywhere, so that it can be the identity too."""
         self.rows.append((label, fingerprint))
-        self.show(label, fingerprint)
+        self.show(label, fingerprint, value)
 
-    def show(self, label: str, fingerprint: str) -> None:
+    def show(self, label: str, fingerprint: str, value: str = "") -> None:
         free, count = label, 2
         while free in self.labels:
             free, count = f"{label} ({count})", count + 1
         self.labels[free] = fingerprint[:_SHOWN]
+        if value:
+            self.values[free] = value
+
+    def see(self, label: str, seen: Sighting) -> None:
+        """The external files of an input, whose content the input's part holds already."""
+        self.files.append(seen)
+        if len(seen.files) > _FILES_SHOWN:
+            digest = seen.digest
+            whole = FoundFile(seen.place, "", digest.hash, digest.size)
+            self.values[label] = f"{seen.url}, {len(seen.files)} files of {whole}"
+            return
+        for file in seen.files:
+            if file.name:
+                self.values[f"{label}: {file.name}"] = str(file)
+            else:
+                self.values[label] = f"{seen.url}, {file}"
 
     def copy(self) -> _Parts:
-        return _Parts(list(self.rows), dict(self.labels))
+        return _Parts(list(self.rows), dict(self.labels), dict(self.values))
 
     def key(self) -> CacheKey:
-        return CacheKey(fingerprint(sorted(self.rows)), self.labels, tuple(self.files))
+        return CacheKey(fingerprint(sorted(self.rows)), self.labels, self.values, tuple(self.files))
 
 
 class KeyMaker:
@@ -105,8 +134,13 @@ class KeyMaker:
         parameters: Mapping[str, Any],
         inputs: Mapping[str, Artifact],
         policy: CachePolicy = CachePolicy(),  # noqa: B008 - frozen
+        files: Mapping[str, Sighting] = MappingProxyType({}),
     ) -> CacheKey:
         """The cache key of one use of a step.
+
+        Args:
+            step, parameters, inputs, policy: what the key is made of.
+            files: what the external files among the inputs were seen to be, by argument; for people.
 
         Raises:
             UnfingerprintableError: code or a parameter holds a value that has no faithful fingerprint.
@@ -123,6 +157,8 @@ class KeyMaker:
         for name, artifact in inputs.items():
             if name not in ignored:
                 parts.add(f"input {name}", self._input_fingerprint(step, name, artifact))
+                if name in files:
+                    parts.see(f"input {name}", files[name])
         self._add_outside(parts, step, policy)
         return parts.key()
 
@@ -134,7 +170,7 @@ class KeyMaker:
             parts = self._of_step[at] = _Parts()
             parts.add("key schema", str(KEY_SCHEMA))
             parts.add("step", fingerprint(step.name))
-            parts.add("cache_version", fingerprint(step.cache_version))
+            parts.add("cache_version", fingerprint(step.cache_version), _in_short(step.cache_version))
             if policy.include_code:
                 self._add_code(parts, step, policy)
             for name in step.outputs:
@@ -164,9 +200,11 @@ class KeyMaker:
             # Where a file lies does not count, so the rows of several have one identity.
             parts.rows.append(("file", fingerprint([(file.name, file.content) for file in found.files])))
             for file in found.files:
-                parts.show(f"file {url}" + (f": {file.name}" if file.name else ""), fingerprint(file.content))
+                label = f"file {url}" + (f": {file.name}" if file.name else "")
+                parts.show(label, fingerprint(file.content), str(file))
         for package in policy.package_dependencies:
-            parts.add(f"package {package}", fingerprint(_version(package, step.name)))
+            version = _version(package, step.name)
+            parts.add(f"package {package}", fingerprint(version), version)
         if policy.cache_func is not None:
             try:
                 value = policy.cache_func()
@@ -176,9 +214,8 @@ class KeyMaker:
                     facts={"step": step.name},
                     hint="It is called without arguments before each look-up.",
                 ) from error
-            parts.add(
-                "cache_func", value_fingerprint(value, where=f"what cache_func of step `{step.name}` gave")
-            )
+            where = f"what cache_func of step `{step.name}` gave"
+            parts.add("cache_func", value_fingerprint(value, where=where), _in_short(value))
 
     def _output_fingerprint(self, step: Declaration, name: str) -> str:
         annotation = step.outputs[name]
@@ -228,6 +265,15 @@ def check_fingerprints(uses: Iterable[tuple[Declaration, CachePolicy, str, Mappi
         maker.prepare([(step, policy)])
         for name, value in parameters.items():
             value_fingerprint(value, where=f"parameter `{name}` of step `{node}`")
+
+
+def _in_short(value: Any) -> str:
+    """A value as people read it; empty if it is too long, or cannot be shown."""
+    try:
+        shown = repr(value)
+    except Exception:
+        return ""
+    return shown if len(shown) <= _VALUE_SHOWN else ""
 
 
 def _version(package: str, step: str) -> str:

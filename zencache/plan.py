@@ -143,11 +143,16 @@ class _Planner:
             return
         made = {argument: self._outputs[source][output] for argument, (source, output) in node.inputs.items()}
         inputs = made | self._given.artifacts(node)
-        key = self._keys.key(node.step, node.parameters, inputs, self._options.policy_of(node.step))
+        policy = self._options.policy_of(node.step)
+        key = self._keys.key(node.step, node.parameters, inputs, policy, self._given.files(node))
         decision = self._options.decide(self._cache, node, key.hex, inputs.values())
         decision = self._keys.told(decision, node.step)
         execution = replace(
-            self._execution(node, decision), cache_key=key.hex, key_parts=key.parts, inputs=inputs
+            self._execution(node, decision),
+            cache_key=key.hex,
+            key_parts=key.parts,
+            key_values=key.values,
+            inputs=inputs,
         )
         if decision.entry is not None:
             self._outputs[name] = decision.entry.outputs

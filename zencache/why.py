@@ -175,8 +175,8 @@ def with_parts(read: Reader, executions: Sequence[Execution]) -> list[Execution]
     wanted = [e.source_id for e in executions if e.source_id is not None and not e.key_parts]
     sources = {source.id: source for source in read.executions_by_id(wanted)}
     return [
-        replace(e, key_parts=sources[e.source_id].key_parts) if e.source_id in sources else e
-        for e in executions
+        replace(e, key_parts=source.key_parts, key_values=source.key_values) if source else e
+        for e, source in ((e, sources.get(e.source_id or 0)) for e in executions)
     ]
 
 
@@ -209,13 +209,13 @@ def differences(
         elif kind == "input" and name in sources:
             found.append(_input_difference(label, sources[name], statuses))
         elif kind == "input":
-            found.append(Difference(label, f"{label}: other content was given"))
+            found += _given_differences(label, now.key_values, before.key_values)
         elif label not in before.key_parts:
             found.append(Difference(label, f"{label} (new)"))
         elif label not in now.key_parts:
             found.append(Difference(label, f"{label} (gone)"))
         else:
-            found.append(Difference(label, label))
+            found.append(_value_difference(label, now.key_values, before.key_values))
     if not found and now.cache_key != before.cache_key:
         found.append(Difference("code", "code: the order in which it is reached"))
     return tuple(sorted(found, key=lambda difference: bool(difference.follows_from)))
@@ -227,6 +227,27 @@ def _input_difference(label: str, source: str, statuses: Mapping[str, Status | N
             label, f"{label}: from {source}, another of whose results is used", follows_from=source
         )
     return Difference(label, f"{label}: from {source}, which ran", follows_from=source)
+
+
+def _given_differences(label: str, now: Mapping[str, str], before: Mapping[str, str]) -> list[Difference]:
+    """What was given for an input: file by file where they are recorded, for a value only that it differs."""
+    rows = sorted(row for row in {**before, **now} if row == label or row.startswith(f"{label}: "))
+    if not (now.keys() & set(rows) and before.keys() & set(rows)):
+        return [Difference(label, f"{label}: other content was given")]
+    found = []
+    for row in rows:
+        if row not in before or row not in now:
+            found.append(Difference(row, f"{row} ({'new' if row in now else 'gone'})"))
+        elif before[row] != now[row]:
+            found.append(_value_difference(row, now, before))
+    return found
+
+
+def _value_difference(label: str, now: Mapping[str, str], before: Mapping[str, str]) -> Difference:
+    """A part with what it was and what it is, if both were recorded."""
+    old, new = before.get(label), now.get(label)
+    is_told = old is not None and new is not None and old != new
+    return Difference(label, f"{label}: {old} -> {new}" if is_told else label)
 
 
 def _differing(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from click.testing import CliRunner
 
 from zencache import (
@@ -64,6 +65,11 @@ def single(function, *args, **options):
 
 def why(pipeline_instance, name, **options):
     return pipeline_instance.run(**options).steps[name].why()
+
+
+def digest(text):
+    """The beginning of a file's digest, as it is shown."""
+    return blake3(text.encode()).hexdigest()[:8]
 
 
 def texts(told):
@@ -257,6 +263,67 @@ class TestParts:
         single(read, ExternalFile("data.csv")).run()
         (project / "data.csv").write_text("2")
         told = why(single(read, ExternalFile("data.csv")), "read")
+        one, two = digest("1"), digest("2")
+        assert texts(told) == [f"input path: data.csv, 1 byte ({one}) -> data.csv, 1 byte ({two})"]
+
+    def test_external_files_of_a_glob_each_by_its_name(self, project):
+        @step
+        def read(paths: list[Path]) -> int:
+            return len(paths)
+
+        for name in "abc":
+            (project / f"{name}.csv").write_text("1")
+        single(read, ExternalFile("*.csv")).run()
+        (project / "a.csv").write_text("12")
+        (project / "b.csv").unlink()
+        (project / "d.csv").write_text("1")
+        told = why(single(read, ExternalFile("*.csv")), "read")
+        assert texts(told) == [
+            f"input paths: a.csv: 1 byte ({digest('1')}) -> 2 bytes ({digest('12')})",
+            "input paths: b.csv (gone)",
+            "input paths: d.csv (new)",
+        ]
+        assert told.follows_from == ()
+
+    def test_more_external_files_than_one_reads_are_told_together(self, project):
+        @step
+        def read(paths: list[Path]) -> int:
+            return len(paths)
+
+        for number in range(101):
+            (project / f"{number}.csv").write_text("1")
+        single(read, ExternalFile("*.csv")).run()
+        (project / "101.csv").write_text("123")
+        (text,) = texts(why(single(read, ExternalFile("*.csv")), "read"))
+        assert text.startswith("input paths: *.csv, 101 files of 101 bytes (")
+        assert ") -> *.csv, 102 files of 104 bytes (" in text
+
+    def test_a_remote_file(self):
+        import fsspec
+
+        @step
+        def read(url: str) -> str:
+            return url
+
+        filesystem = fsspec.filesystem("memory")
+        try:
+            filesystem.pipe("why/a.csv", b"1")
+            single(read, ExternalFile("memory://why/a.csv")).run()
+            filesystem.pipe("why/a.csv", b"1234")
+            (text,) = texts(why(single(read, ExternalFile("memory://why/a.csv")), "read"))
+        finally:
+            filesystem.rm("why", recursive=True)
+        assert text.startswith("input url: memory://why/a.csv, 1 byte (")
+        assert "-> memory://why/a.csv, 4 bytes (" in text
+
+    def test_a_given_value_in_the_place_of_a_file(self, project):
+        @step
+        def read(path: Path) -> int:
+            return 1
+
+        (project / "data.csv").write_text("1")
+        single(read, ExternalFile("data.csv")).run()
+        told = why(single(read, Path("data.csv")), "read")
         assert texts(told) == ["input path: other content was given"]
 
     def test_a_file_that_a_policy_names(self, project):
@@ -269,9 +336,10 @@ class TestParts:
             (project / name).write_text("1")
         single(read).run()
         (project / "a.txt").write_text("2")
-        assert texts(why(single(read), "read")) == ["file a.txt"]
+        changed = f"1 byte ({digest('1')}) -> 1 byte ({digest('2')})"
+        assert texts(why(single(read), "read")) == [f"file a.txt: {changed}"]
         (project / "folder" / "b.txt").write_text("2")
-        assert texts(why(single(read), "read")) == ["file folder/*.txt: b.txt"]
+        assert texts(why(single(read), "read")) == [f"file folder/*.txt: b.txt: {changed}"]
         (project / "folder" / "c.txt").write_text("2")
         assert texts(why(single(read), "read")) == ["file folder/*.txt: c.txt (new)"]
         (project / "folder" / "b.txt").unlink()
@@ -289,7 +357,7 @@ class TestParts:
         monkeypatch.setattr(
             importlib.metadata, "version", lambda name: "99" if name == "numpy" else real(name)
         )
-        assert texts(why(single(count), "count")) == ["package numpy"]
+        assert texts(why(single(count), "count")) == [f"package numpy: {real('numpy')} -> 99"]
 
     def test_what_a_cache_func_gives(self):
         said = ["monday"]
@@ -302,7 +370,32 @@ class TestParts:
         # What the function returns counts, and so does what it is made of: here only the former changes.
         single(count).run()
         said[0] = "tuesday"
+        assert texts(why(single(count), "count")) == ["cache_func: 'monday' -> 'tuesday'"]
+        said[0] = "wednesday" * 100
         assert texts(why(single(count), "count")) == ["cache_func"]
+
+    def test_what_was_recorded_without_values_by_its_name(self, project):
+        """As earlier versions did."""
+
+        said = ["monday"]
+
+        @step(cache_policy=CachePolicy(file_dependencies="a.txt", cache_func=lambda: said[0]))
+        def read(path: str) -> int:
+            return 1
+
+        for name in ("a.txt", "b.txt"):
+            (project / name).write_text("1")
+        single(read, ExternalFile("b.txt")).run()
+        store = Repository().store
+        executions = store.get_executions()
+        for execution in executions:
+            del execution.custom_properties["zencache_key_values"]
+        store.put_executions(executions)
+        said[0] = "tuesday"
+        for name in ("a.txt", "b.txt"):
+            (project / name).write_text("2")
+        told = why(single(read, ExternalFile("b.txt")), "read")
+        assert texts(told) == ["input path: other content was given", "file a.txt", "cache_func"]
 
     def test_a_cache_version(self):
         def run_of(version):
@@ -313,7 +406,8 @@ class TestParts:
             return why(single(count), "count")
 
         run_of("1")
-        assert texts(run_of("2")) == ["cache_version"]
+        assert texts(run_of("2")) == ["cache_version: '1' -> '2'"]
+        assert texts(run_of(None)) == ["cache_version: '2' -> None"]
 
     def test_several_parts_each_on_its_own(self):
         training().run()

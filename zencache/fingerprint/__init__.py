@@ -2,7 +2,7 @@
 
 from zencache.fingerprint.code import Code, Unit, code_of, is_user_code
 from zencache.fingerprint.definition import load_memory, save_memory
-from zencache.fingerprint.file import ExternalFile, FileFingerprints, Sighting
+from zencache.fingerprint.file import ExternalFile, FileFingerprints, FoundFile, Sighting
 from zencache.fingerprint.observation import observe
 from zencache.fingerprint.value import value_fingerprint
 
@@ -10,6 +10,7 @@ __all__ = [
     "Code",
     "ExternalFile",
     "FileFingerprints",
+    "FoundFile",
     "Sighting",
     "Unit",
     "code_of",

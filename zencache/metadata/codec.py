@@ -167,6 +167,8 @@ def put_execution(
         properties[schema.SOURCE].int_value = execution.source_id
     if execution.key_parts:
         put_text(properties, schema.KEY_PARTS, _json(execution.key_parts), records)
+    if execution.key_values:
+        put_text(properties, schema.KEY_VALUES, _json(execution.key_values), records)
     if execution.facts:
         put_text(properties, schema.FACTS, _json(execution.facts), records)
     if execution.untracked:
@@ -202,6 +204,7 @@ def get_execution(
         parameters=get_parameters(properties, records),
         cache_key=get_text(properties, schema.CACHE_KEY),
         key_parts={} if brief else get_json(properties, schema.KEY_PARTS, records),
+        key_values={} if brief else get_json(properties, schema.KEY_VALUES, records),
         decision=_get_decision(properties),
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
         started=_time(proto.create_time_since_epoch),

@@ -36,6 +36,7 @@ LIFTED = "zencache_lifted"
 # On executions.
 CACHE_KEY = "zencache_cache_key"
 KEY_PARTS = "zencache_key_parts"
+KEY_VALUES = "zencache_key_values"
 DECISION = "zencache_decision"
 DURATION = "zencache_duration"
 SOURCE = "zencache_source_execution"
