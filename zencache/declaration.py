@@ -57,7 +57,7 @@ class Declaration:
         name: the name that keys and execution types use.
         function: what the user wrote, undecorated.
         arguments: name -> annotation of everything that can be given, without the config.
-        defaults: name -> default of the arguments that have one.
+        defaults: name -> default, of the arguments that have one and of the fields of a config that has one.
         outputs: output name -> annotation; empty if the step declares none.
         several: whether the function returns a tuple of its outputs.
         config: name of the parameter that takes the config, and its class.
@@ -225,6 +225,8 @@ def _arguments(
                     hint="Make one config of them: a config may derive from another.",
                 )
             config = (parameter.name, annotation)
+            if isinstance(parameter.default, annotation):
+                defaults.update({f: getattr(parameter.default, f) for f in annotation.model_fields})
             continue
         arguments[parameter.name] = annotation
         if parameter.default is not parameter.empty:

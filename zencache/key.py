@@ -180,7 +180,8 @@ class KeyMaker:
     def _add_code(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
         """One row for all code; a unit is shown by what it says, not by its place among the others."""
         config = [step.config[1]] if step.config else []
-        code = code_of(step.function, extra=[*config, *policy.source_dependencies])
+        sources = [*config, *policy.source_dependencies]
+        code = code_of(step.function, extra=sources, with_defaults=False)
         self.untracked[step.name] = code.untracked
         found = fingerprint([(unit.identity, unit.fingerprint) for unit in code.units])
         accepted = self._acceptances.get((step.name, found))

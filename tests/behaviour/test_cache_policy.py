@@ -226,6 +226,22 @@ class TestIgnoredInputs:
         assert view.parameters == {"size": 3, "verbose": True}
         assert status(count, 4, True) == "completed"
 
+    def test_a_default_that_does_not_count_may_change(self):
+        def run_with(default):
+            def work(workers=default) -> str:
+                return uuid.uuid4().hex
+
+            ignoring = step(cache_policy=CachePolicy(ignored_inputs="workers"))(work)
+
+            @pipeline
+            def working():
+                ignoring()
+
+            return working().run().steps["work"]
+
+        assert run_with(1).status == "completed"
+        assert run_with(8).is_cached
+
     def test_a_field_of_the_config_does_not_count(self):
         class Config(BaseStepConfig):
             size: int = 1

@@ -100,6 +100,20 @@ def test_other_parts_of_the_key_still_count(program):
     assert prediction()[0] == "MISS"
 
 
+def test_a_hit_that_is_also_executed_again_says_both(program):
+    edit(program, "@step", "@step(cache_policy=CachePolicy(verify=1.0))")
+    edit(program, "import pipeline", "import CachePolicy, pipeline")
+    zencache("run", "counting.py")
+    edit(program, "n + 1", "1 + n")
+    zencache("accept", "steady", "--reason", "the sum is the same")
+    zencache("run", "counting.py")
+    said = zencache("why", "latest", "steady")
+    assert (
+        "same key (an edit of its code was accepted: the sum is the same; executed again, it gave the same)"
+        in said
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

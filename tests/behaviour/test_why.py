@@ -142,6 +142,66 @@ class TestParts:
         single(before, 1).run()
         assert "parameter unit: (none) -> 'cm'" in texts(why(single(after, 1), "measure"))
 
+    DEFAULTS = """
+        from configs import Config
+        from zencache import pipeline, step
+
+        def half(n):
+            return n // 2
+
+        @step
+        def clean(config: Config = Config(epochs=2), n: int = 6, *, scale: float = 1.0, how=half) -> float:
+            return how(n) * scale * config.epochs
+
+        @pipeline
+        def cleaning():
+            clean()
+        """
+
+    CONFIGS = """
+        from zencache import BaseStepConfig
+
+        class Config(BaseStepConfig):
+            epochs: int = 1
+        """
+
+    @pytest.mark.parametrize(
+        ("old", "new", "told"),
+        [
+            ("n: int = 6", "n: int = 8", "parameter n: 6 -> 8"),
+            ("scale: float = 1.0", "scale: float = 2.0", "parameter scale: 1.0 -> 2.0"),
+            ("Config(epochs=2)", "Config(epochs=3)", "parameter epochs: 2 -> 3"),
+        ],
+    )
+    def test_a_default_of_the_steps_own_once(self, modules, old, new, told):
+        first = modules(flow=self.DEFAULTS, configs=self.CONFIGS).cleaning().run()
+        assert first.steps["clean"].output.read() == 6.0
+        edited = modules(flow=self.DEFAULTS.replace(old, new)).cleaning()
+        assert edited.plan()["clean"].reasons == (told,)
+        assert texts(why(edited, "clean")) == [told]
+
+    def test_the_code_of_a_default_by_its_name(self, modules):
+        modules(flow=self.DEFAULTS, configs=self.CONFIGS).cleaning().run()
+        edited = modules(flow=self.DEFAULTS.replace("n // 2", "n // 3")).cleaning()
+        assert "code: flow.half" in texts(why(edited, "clean"))
+
+    def test_a_default_that_is_given_nevertheless_does_not_count(self, modules):
+        given = self.DEFAULTS.replace("clean()\n", "clean(n=4)\n")
+        modules(flow=given, configs=self.CONFIGS).cleaning().run()
+        edited = modules(flow=given.replace("n: int = 6", "n: int = 8")).cleaning().run()
+        assert edited.steps["clean"].is_cached
+
+    def test_a_default_that_other_code_relies_on_counts_as_code(self, modules):
+        source = self.DEFAULTS.replace(
+            "return how(n)", "return (clean.entrypoint(n=2) if n > 2 else 1) + how(n)"
+        )
+        source = source.replace("clean()\n", "clean(scale=1.0)\n")
+        before = modules(flow=source, configs=self.CONFIGS).cleaning().run().steps["clean"]
+        edited = modules(flow=source.replace("scale: float = 1.0", "scale: float = 2.0")).cleaning()
+        told = why(edited, "clean")
+        assert texts(told) == ["code: flow.clean (2)"]
+        assert before.output.read() != Repository().get_runs()[-1].steps["clean"].output.read()
+
     def test_a_long_value_is_shown_in_short(self):
         @step
         def length(word: str) -> int:

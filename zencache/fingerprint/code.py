@@ -72,8 +72,16 @@ class Code:
     untracked: tuple[str, ...]
 
 
-def code_of(function: Callable[..., Any] | type, *, extra: Sequence[Any] = ()) -> Code:
+def code_of(
+    function: Callable[..., Any] | type, *, extra: Sequence[Any] = (), with_defaults: bool = True
+) -> Code:
     """The code that ``function``, and each of ``extra`` (functions, classes, modules), can reach.
+
+    Args:
+        function: where to start.
+        extra: where to start as well.
+        with_defaults: whether the values of the function's own defaults count; those of a step are
+            parameters, which count by themselves. The code that they lead to counts in any case.
 
     Raises:
         UnfingerprintableError: a constant that the code uses has no faithful fingerprint.
@@ -81,7 +89,10 @@ def code_of(function: Callable[..., Any] | type, *, extra: Sequence[Any] = ()) -
     >>> [unit.identity for unit in code_of(lambda: 1).units]
     ['0:<lambda>']
     """
-    return _Graph().walk([undecorated(root) for root in (function, *extra)])
+    graph = _Graph()
+    start, *others = (undecorated(root) for root in (function, *extra))
+    first = graph.root(start) if with_defaults else graph.called_with_all(start)
+    return graph.walk([first, *map(graph.root, others)])
 
 
 class _Node:
@@ -119,9 +130,9 @@ class _Graph:
         self._untracked: dict[str, None] = {}
         self._lenient: set[_Node] = set()
 
-    def walk(self, roots: list[Any]) -> Code:
+    def walk(self, roots: list[_Node]) -> Code:
         order: list[_Node] = []
-        stack = [self._root(root) for root in reversed(roots)]
+        stack = roots[::-1]
         while stack:
             node = stack.pop()
             if node.index < 0:
@@ -131,7 +142,17 @@ class _Graph:
                 stack.extend(reversed(node.links))
         return Code(tuple(node.unit() for node in order), tuple(self._untracked))
 
-    def _root(self, root: Any) -> _Node:
+    def called_with_all(self, root: Any) -> _Node:
+        """A function that is given a value for each of its arguments.
+
+        It is another node than the same function as other code reaches it, whose defaults do count.
+        """
+        if not (is_user_code(root) and isinstance(root, FunctionType)):
+            return self.root(root)
+        told = self._code_node(root)
+        return self._node(("step", id(root)), root, told.label, told.name, self._describe_called_with_all)
+
+    def root(self, root: Any) -> _Node:
         if is_user_code(root) and isinstance(root, FunctionType | type | ModuleType):
             return self._code_node(root)
         name = getattr(root, "__qualname__", type(root).__qualname__)
@@ -162,17 +183,34 @@ class _Graph:
     # -- what each kind of unit says
 
     def _describe_function(self, node: _Node) -> None:
+        self._describe_text(node)
+        node.parts += [b"default" + token for token in self._defaults(node)]
+        self._describe_surroundings(node)
+
+    def _describe_called_with_all(self, node: _Node) -> None:
+        self._describe_text(node)
+        self._defaults(node)  # links to the code that they hold; the values are the step's parameters
+        self._describe_surroundings(node)
+
+    def _defaults(self, node: _Node) -> list[bytes]:
         function: FunctionType = node.target
-        known = _known_code(function)
+        return [
+            self._value(node, default, f"a default of {node.name}")
+            for default in (function.__defaults__, function.__kwdefaults__)
+            if default
+        ]
+
+    def _describe_text(self, node: _Node) -> None:
+        known = _known_code(node.target)
         node.parts.append(known.syntax.digest)
         self._note(known, node)
-        for default in (function.__defaults__, function.__kwdefaults__):
-            if default:
-                node.parts.append(b"default" + self._value(node, default, f"a default of {node.name}"))
+
+    def _describe_surroundings(self, node: _Node) -> None:
+        function: FunctionType = node.target
         cells = cells_of(function) if function.__closure__ else {}
         if "__class__" in cells:  # what a bare `super()` reads
             node.parts.append(self._variable(node, cells["__class__"], ()))
-        for reference in known.syntax.references:
+        for reference in _known_code(function).syntax.references:
             node.parts.append(self._reference(node, reference, function.__globals__, cells))
         wrapped = function.__dict__.get("__wrapped__")
         if wrapped is not None:
