@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -137,7 +137,7 @@ def check_name(kind: str, name: Any) -> str:
 
 
 def _check_function(function: Any, name: str) -> None:
-    if not callable(function) or inspect.isclass(function):
+    if not callable(function) or inspect.isclass(function) or not hasattr(function, "__qualname__"):
         raise DeclarationError(
             "`@step` decorates a function.",
             facts={"found": f"{type(function).__name__} {function!r}"},
@@ -171,10 +171,10 @@ def check_policy(policy: Any) -> CachePolicy | None:
     return policy
 
 
-def check_options(decorator: str, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise for the first option that a decorator does not have, offering the nearest name."""
+def check_options(where: str, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise for the first option that a decorator or a method does not have, offering the nearest name."""
     for name in unknown:
-        raise DeclarationError(f"`@{decorator}` has no option `{name}`.", hint=nearest(name, known))
+        raise DeclarationError(f"`{where}` has no option `{name}`.", hint=nearest(name, known))
 
 
 def _check_ignored(declaration: Declaration) -> None:
@@ -209,7 +209,7 @@ def _arguments(
     arguments: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     config: tuple[str, type[BaseModel]] | None = None
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _signature(function, name).parameters.values():
         annotation = hints.get(parameter.name, Any)
         if parameter.kind not in _PLAIN:
             raise DeclarationError(
@@ -246,6 +246,17 @@ def _arguments(
                 hint="Rename it.",
             )
     return arguments, defaults, config
+
+
+def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError as error:  # of some functions that are written in C
+        raise DeclarationError(
+            "The function does not say what it takes.",
+            facts={"step": name, "found": repr(function)},
+            hint="Write a function around it that names its inputs.",
+        ) from error
 
 
 def _outputs(annotation: Any, name: str) -> tuple[dict[str, Any], bool]:

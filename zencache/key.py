@@ -215,7 +215,7 @@ class KeyMaker:
                     facts={"step": step.name},
                     hint="It is called without arguments before each look-up.",
                 ) from error
-            where = f"what cache_func of step `{step.name}` gave"
+            where = f"value that the `cache_func` of step `{step.name}` gave"
             parts.add("cache_func", value_fingerprint(value, where=where), _in_short(value))
 
     def _output_fingerprint(self, step: Declaration, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from zencache.cache import Cache
 from zencache.declaration import Declaration
@@ -78,8 +79,16 @@ def refreshed(nodes: Sequence[Node], refresh: bool | str | Iterable[str] | None)
         return frozenset()
     if refresh is True:
         return frozenset(node.name for node in nodes)
+    several = isinstance(refresh, Iterable) and not isinstance(refresh, str)
+    names: list[Any] = list(refresh) if several else [refresh]
+    if not all(isinstance(name, str) for name in names):
+        raise DeclarationError(
+            "`refresh` is True, or names steps.",
+            facts={"found": repr(refresh)},
+            hint='For example `refresh=["trainer+"]`.',
+        )
     chosen: set[str] = set()
-    for name in [refresh] if isinstance(refresh, str) else refresh:
+    for name in names:
         meant = {
             node.name for node in nodes if name.removesuffix("+") in (node.name, node.step.name, node.slot)
         }

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 from zencache import events, log, scheduler
 from zencache.binding import place
@@ -113,6 +113,7 @@ class Pipeline:
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
         repository: Project | None = None,
+        **unknown: NoReturn,
     ) -> Run:
         """Run the pipeline: each step is taken from the cache, or executed and recorded.
 
@@ -126,9 +127,10 @@ class Pipeline:
         Raises:
             StepFailed: a step raised. Steps that do not depend on it have finished, and the next run
                 reuses everything that did.
-            DeclarationError: ``run_name`` is taken, or ``refresh`` names no step.
+            DeclarationError: ``run_name`` is taken, ``refresh`` names no step, or there is no such option.
             MetadataStoreError, ArtifactStoreError: a store cannot be used.
         """
+        check_options("run()", unknown, _options_of(Pipeline.run))
         options = self._run_options(enable_cache, refresh)
         log.configure()
         with showing_progress(), events.listening(log.log_event):
@@ -147,6 +149,7 @@ class Pipeline:
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
         repository: Project | None = None,
+        **unknown: NoReturn,
     ) -> Plan:
         """What :meth:`run` with the same arguments would do now, and why. It changes nothing.
 
@@ -155,9 +158,10 @@ class Pipeline:
             run, and the time to expect from recorded durations. ``print`` shows it as a table.
 
         Raises:
-            DeclarationError: ``refresh`` names no step.
+            DeclarationError: ``refresh`` names no step, or there is no such option.
             MetadataStoreError, NotFoundError: as :meth:`run`.
         """
+        check_options("plan()", unknown, _options_of(Pipeline.plan))
         options = self._run_options(enable_cache, refresh)
         return plan(self.name, self._nodes, project=repository or Project(), options=options)
 
@@ -288,7 +292,7 @@ def pipeline(
 
         mnist(epochs=2).run()
     """
-    check_options("pipeline", unknown, ("name", "enable_cache", "cache_policy"))
+    check_options("@pipeline", unknown, ("name", "enable_cache", "cache_policy"))
     _check_switch(enable_cache)
 
     def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
@@ -303,6 +307,11 @@ def pipeline(
         )
 
     return decorate(function) if function is not None else decorate
+
+
+def _options_of(method: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(method).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
 def _check_switch(enable_cache: Any) -> None:

@@ -143,7 +143,9 @@ def step(
         def normalizer(X: np.ndarray) -> np.ndarray:
             return X / 255
     """
-    check_options("step", unknown, ("name", "enable_cache", "cache_version", "cache_policy", "materializers"))
+    check_options(
+        "@step", unknown, ("name", "enable_cache", "cache_version", "cache_policy", "materializers")
+    )
     scope = caller_scope(1)
 
     def decorate(decorated: Callable[..., Any]) -> Step:

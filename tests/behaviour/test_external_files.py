@@ -464,6 +464,18 @@ class TestNothingThere:
         with pytest.raises(NotFoundError, match="is not there"):
             reading("nowhere.csv").plan()
 
+    @pytest.mark.parametrize("what", ["a pipe", "a device", "a link in a glob that leads nowhere"])
+    def test_what_is_neither_a_file_nor_a_folder_fails_the_step_and_is_not_read(self, project, what):
+        if what == "a pipe":
+            os.mkfifo("a.csv")
+        elif what == "a device":
+            (project / "a.csv").symlink_to("/dev/zero")
+        else:
+            (project / "a.csv").symlink_to("nowhere.csv")
+        with pytest.raises(StepFailed, match="neither a file nor a folder") as raised:
+            status("*.csv" if "glob" in what else "a.csv")
+        assert raised.value.failures["texts"].facts["path"] == str(project / "a.csv")
+
     def test_once_the_file_is_there_the_step_runs(self, project):
         with pytest.raises(StepFailed):
             status("a.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -387,6 +388,49 @@ def a_lambda():
 @case("decorates a function", "Unknown")
 def a_class_as_a_step():
     step(Unknown)
+
+
+@case("decorates a function", "partial")
+def a_partial_as_a_step():
+    step(name="part")(functools.partial(print, 1))
+
+
+@case("decorates a function", "Called")
+def an_instance_as_a_step():
+    class Called:
+        def __call__(self, x: int = 1) -> int:
+            return x
+
+    step(name="called")(Called())
+
+
+@case("does not say what it takes", "max")
+def a_function_in_c_without_a_signature():
+    step(max)
+
+
+@case("`run()`", "`refesh`", "Did you mean `refresh`?")
+def an_unknown_option_of_a_run():
+    pipeline(source_alone)().run(refesh=True)
+
+
+@case("`plan()`", "`enable_cash`", "Did you mean `enable_cache`?")
+def an_unknown_option_of_a_plan():
+    pipeline(source_alone)().plan(enable_cash=True)
+
+
+@case("`refresh`", "3", "trainer+")
+def a_refresh_that_is_a_number():
+    pipeline(source_alone)().run(refresh=3)
+
+
+@case("`refresh`", "[3]", "trainer+")
+def a_refresh_of_numbers():
+    pipeline(source_alone)().plan(refresh=[3])
+
+
+def source_alone():
+    source()
 
 
 @case("waits", "async")

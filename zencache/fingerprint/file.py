@@ -183,6 +183,12 @@ class FileFingerprints:
 
     def _local(self, path: str, name: str) -> FoundFile:
         if not os.path.isdir(path):
+            if not os.path.isfile(path):  # reading a pipe or a device may never end
+                raise ConfigurationError(
+                    "What a step depends on is neither a file nor a folder.",
+                    facts={"path": path},
+                    hint="For a pipe, a device or a service there are `cache_func` and `enable_cache=False`.",
+                )
             digest = self._digest(path)
             return FoundFile(path, name, digest.hash, digest.size)
         files = sorted(file for file in Path(path).rglob("*") if file.is_file())
