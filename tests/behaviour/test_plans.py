@@ -591,3 +591,91 @@ def check_agreement(program, changes):
 
 def test_a_plan_agrees_with_the_run_after_it():
     check_agreement()
+
+
+# The same for what lies outside of the graph: code, files, policies and entries that have grown too old.
+
+CODE = {"one": lambda x: x + 1, "two": lambda x: x + 2, "again": lambda x: x + 1}
+
+
+def policied(name, code, version, policy):
+    """A step as a process would find it after an edit: of one name, with this code and these options."""
+    change = CODE[code]
+
+    def work(x: int, path: str, workers: int = 1) -> int:
+        return change(x) + len(Path(path).read_text())
+
+    return step(name=name, cache_version=version, cache_policy=policy)(work)
+
+
+POLICY = st.fixed_dictionaries(
+    {
+        "expires_in": st.sampled_from([None, None, timedelta(microseconds=1), timedelta(days=1)]),
+        "ignored_inputs": st.sampled_from([(), (), "workers", ("workers", "path"), "x"]),
+        "file_dependencies": st.sampled_from([(), "one.txt", "*.txt"]),
+        "include_parameters": st.sampled_from([True, True, False]),
+    }
+)
+SITUATION = st.fixed_dictionaries(
+    {
+        "codes": st.tuples(*[st.sampled_from(sorted(CODE))] * 2),
+        "version": st.sampled_from([None, None, "2"]),
+        "policies": st.tuples(POLICY, POLICY),
+        "workers": st.integers(1, 2),
+        "path": st.sampled_from(["one.txt", "two.txt"]),
+        "texts": st.tuples(*[st.sampled_from(["", "a", "bb", "cc"])] * 2),
+        "refresh": st.sampled_from([(), (), ["upper"], ["lower"], ["upper+"]]),
+    }
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(SITUATION, min_size=2, max_size=5), st.data())
+def check_agreement_outside(situations, data):
+    shared = Repository(metadata=f"memory://{uuid.uuid4().hex}", artifacts=f"memory://{uuid.uuid4().hex}")
+    situation = situations[0]
+    for other in situations:
+        changed = data.draw(st.sets(st.sampled_from(sorted(other)), max_size=2))
+        situation = situation | {key: other[key] for key in changed}
+        for name, text in zip(("one.txt", "two.txt"), situation["texts"], strict=True):
+            Path(name).write_text(text)
+        upper, lower = (
+            policied(name, code, situation["version"], CachePolicy(**policy))
+            for name, code, policy in zip(
+                ("upper", "lower"), situation["codes"], situation["policies"], strict=True
+            )
+        )
+
+        @pipeline(name="outside")
+        def wired(upper=upper, lower=lower, situation=situation):
+            given = {"path": ExternalFile(situation["path"]), "workers": situation["workers"]}
+            lower(upper(1, **given), **given)
+
+        plan = wired().plan(refresh=situation["refresh"], repository=shared)
+        run = wired().run(refresh=situation["refresh"], repository=shared)
+        seen.update((planned.name, str(planned.prediction)) for planned in plan)
+        for planned in plan:
+            happened = run.steps[planned.name].status
+            assert happened in {HIT: ["cached"], MISS: ["completed"]}.get(
+                planned.prediction, ["cached", "completed"]
+            ), f"{planned} but {happened}"
+
+
+seen: set[tuple[str, str]] = set()
+
+
+def test_a_plan_agrees_with_the_run_after_edits_of_code_files_and_policies():
+    check_agreement_outside()
+    assert seen >= {
+        ("upper", "HIT"),
+        ("upper", "MISS"),
+        ("lower", "HIT"),
+        ("lower", "MISS"),
+        ("lower", "UNKNOWN"),
+    }
