@@ -52,7 +52,13 @@ LAYERS = [
     ["log"],
     ["progress"],
     # L6
+    ["origin"],
+    ["notation"],
+    ["definition"],
     ["pipeline_function"],
+    ["training"],
+    ["recording"],
+    ["pipeline_view"],
     # L7
     ["loading"],
     ["repository"],

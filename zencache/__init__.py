@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zencache.policy import CachePolicy
     from zencache.repository import Repository
     from zencache.step_function import Step, step
+    from zencache.training import TrainingPipeline
     from zencache.view import Run
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ _HOMES = {
     "policy": ("CachePolicy",),
     "repository": ("Repository",),
     "step_function": ("Step", "step"),
+    "training": ("TrainingPipeline",),
     "view": ("Run",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -89,6 +91,7 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "Repository",
     "Step",
     "step",
+    "TrainingPipeline",
     "Run",
 ]
 

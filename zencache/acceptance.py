@@ -9,7 +9,7 @@ from zencache.entity import Acceptance, Status
 from zencache.environment import environment_facts
 from zencache.exceptions import ConfigurationError, NotFoundError, nearest
 from zencache.key import CODE, KeyMaker
-from zencache.loading import load_step
+from zencache.origin import load_step
 from zencache.policy import CachePolicy
 from zencache.repository import Repository
 

@@ -121,6 +121,10 @@ class KeyMaker:
         """The fingerprint of all code of a step as it counts; empty if code does not count."""
         return self._step_parts(step, policy).labels.get(CODE, "")
 
+    def declared(self, step: Declaration, policy: CachePolicy) -> Mapping[str, str]:
+        """The parts of every key of a step, by label, that depend on nothing it is given."""
+        return self._step_parts(step, policy).labels
+
     def told(self, decision: Decision, step: Declaration) -> Decision:
         """A decision that says so if it is a hit only because an edit was accepted."""
         accepted = self.accepted.get(step.name)

@@ -11,17 +11,19 @@ from typing import Any, NoReturn, overload
 from zencache import events, log, scheduler
 from zencache.binding import place
 from zencache.declaration import check_name, check_options, check_policy
+from zencache.definition import FUNCTION, definition_of
 from zencache.exceptions import DeclarationError, nearest
 from zencache.fingerprint import load_memory, observe
 from zencache.invocation import invoke, plan
 from zencache.key import check_fingerprints
 from zencache.options import CacheOptions, refreshed
+from zencache.origin import stop_while_imported
 from zencache.plan import Plan
 from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
 from zencache.project import Project
 from zencache.settings import project_folder
-from zencache.step_function import Step
+from zencache.step_function import Step, check_step
 from zencache.view import Run
 from zencache.wiring import Node, active_wiring, wiring
 
@@ -37,28 +39,44 @@ class Pipeline:
     def __init__(
         self,
         name: str,
-        nodes: Sequence[Node],
+        nodes: Sequence[Node] | Callable[[], Sequence[Node]],
         *,
         enable_cache: bool | None = None,
         cache_policy: CachePolicy | None = None,
+        slots: Iterable[str] | None = None,
         rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
+        shape: str = FUNCTION,
     ):
+        """
+        Args:
+            nodes: the graph, or what makes it when it is first needed.
+            slots: the names that ``rewire`` takes; those of the nodes unless given.
+            rewire: slot -> other step, to the pipeline with those in their places.
+            shape: what is made of it when it is copied from its record.
+        """
+        self._name = check_name("pipeline", name)
+        self._wire = nodes if callable(nodes) else lambda: nodes
+        self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
+        self._slots = slots
+        self._rewire = rewire
+        self._shape = shape
+        if not callable(nodes):
+            _ = self._nodes  # what is wrong is said now
+
+    @functools.cached_property
+    def _nodes(self) -> tuple[Node, ...]:
+        nodes = tuple(self._wire())
         if not nodes:
             raise DeclarationError(
                 "The pipeline has no steps.",
-                facts={"pipeline": name},
+                facts={"pipeline": self.name},
                 hint="Call steps in the body of its function.",
             )
-        self._name = check_name("pipeline", name)
-        self._nodes = tuple(nodes)
-        self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
-        self._rewire = rewire
         observe()
-        scheduler.check_order(self._graph())
+        scheduler.check_order({node.name: node.upstream for node in nodes})
         load_memory(project_folder())
-        check_fingerprints(
-            (n.step, self._options.policy_of(n.step), n.name, n.parameters) for n in self._nodes
-        )
+        check_fingerprints((n.step, self._options.policy_of(n.step), n.name, n.parameters) for n in nodes)
+        return nodes
 
     @property
     def name(self) -> str:
@@ -74,7 +92,12 @@ class Pipeline:
         renamed = None if rewire is None else lambda steps: rewire(steps).copy(name)
         options = self._options
         return Pipeline(
-            name, self._nodes, enable_cache=options.pipeline, cache_policy=options.policy, rewire=renamed
+            name,
+            self._nodes if "_nodes" in vars(self) else lambda: self._nodes,
+            enable_cache=options.pipeline,
+            cache_policy=options.policy,
+            slots=self._slots,
+            rewire=renamed,
         )
 
     def replace(self, **steps: Step) -> Pipeline:
@@ -84,13 +107,8 @@ class Pipeline:
             DeclarationError: there is no such slot, or what is given is not a step.
         """
         for slot, step in steps.items():
-            if not isinstance(step, Step):
-                raise DeclarationError(
-                    "A slot takes a step.",
-                    facts={"slot": slot, "found": f"{type(step).__name__} {step!r:.60}"},
-                    hint="Give a function decorated with @step, or a configured one.",
-                )
-        slots = {node.slot for node in self._nodes if node.slot}
+            check_step(slot, step)
+        slots = {node.slot for node in self._nodes if node.slot} if self._slots is None else set(self._slots)
         if self._rewire is None or not slots:
             raise DeclarationError(
                 "The pipeline has no slots.",
@@ -131,6 +149,7 @@ class Pipeline:
             MetadataStoreError, ArtifactStoreError: a store cannot be used.
         """
         check_options("run()", unknown, _options_of(Pipeline.run))
+        stop_while_imported()
         options = self._run_options(enable_cache, refresh)
         log.configure()
         with showing_progress(), events.listening(log.log_event):
@@ -166,34 +185,19 @@ class Pipeline:
         return plan(self.name, self._nodes, project=repository or Project(), options=options)
 
     def definition(self) -> dict[str, Any]:
-        """The pipeline as it is recorded: its nodes, and what goes where."""
-        return {
-            "steps": [
-                {
-                    "name": node.name,
-                    "step": node.step.name,
-                    "source": f"{node.step.function.__module__}:{node.step.function.__qualname__}",
-                    "file": getattr(getattr(node.step.function, "__code__", None), "co_filename", ""),
-                    "slot": node.slot,
-                    "inputs": {argument: list(source) for argument, source in node.inputs.items()},
-                    "after": list(node.after),
-                    "outputs": list(node.step.outputs),
-                }
-                for node in self._nodes
-            ]
-        }
+        """The pipeline as it is recorded: its steps, how they are configured, and what goes where."""
+        return definition_of(self._nodes, self._options, self._shape)
 
     def _run_options(
         self, enable_cache: bool | None, refresh: bool | str | Iterable[str] | None
     ) -> CacheOptions:
-        _check_switch(enable_cache)
+        check_switch(enable_cache)
         check_environment()
         return replace(self._options, run=enable_cache, refresh=refreshed(self._nodes, refresh))
 
-    def _graph(self) -> dict[str, list[str]]:
-        return {node.name: node.upstream for node in self._nodes}
-
     def __repr__(self) -> str:
+        if "_nodes" not in vars(self):  # to show it must not import what it is made of
+            return f"<pipeline {self.name}>"
         return f"<pipeline {self.name}: {', '.join(self.steps)}>"
 
 
@@ -293,7 +297,7 @@ def pipeline(
         mnist(epochs=2).run()
     """
     check_options("@pipeline", unknown, ("name", "enable_cache", "cache_policy"))
-    _check_switch(enable_cache)
+    check_switch(enable_cache)
 
     def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
         if not inspect.isfunction(decorated):
@@ -314,7 +318,7 @@ def _options_of(method: Callable[..., Any]) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
-def _check_switch(enable_cache: Any) -> None:
+def check_switch(enable_cache: Any) -> None:
     if enable_cache is not None and not isinstance(enable_cache, bool):
         raise DeclarationError(
             "`enable_cache` is True, False or None.",

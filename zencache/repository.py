@@ -8,10 +8,11 @@ from typing import Any
 from zencache.entity import Artifact, Execution, Quarantine
 from zencache.exceptions import NotFoundError, nearest
 from zencache.lineage import LineageGraph, draw_lineage
+from zencache.pipeline_view import PipelineView
 from zencache.project import Project
 from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
 from zencache.statistics import Statistics, statistics
-from zencache.view import ArtifactView, PipelineView, Run, StepView, run_named
+from zencache.view import ArtifactView, Run, StepView, run_named
 from zencache.why import Comparison, compare
 
 

@@ -98,6 +98,16 @@ class Step:
         return f"<step {self.name} at {place(self.entrypoint)}>"
 
 
+def check_step(slot: str, step: Any) -> None:
+    """Raise unless what is given for a slot is a step."""
+    if not isinstance(step, Step):
+        raise DeclarationError(
+            "A slot takes a step.",
+            facts={"slot": slot, "found": f"{type(step).__name__} {step!r:.60}"},
+            hint="Give a function decorated with @step, or a configured one.",
+        )
+
+
 @overload
 def step(function: Callable[..., Any], /) -> Step: ...
 

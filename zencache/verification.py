@@ -13,7 +13,7 @@ from zencache.entity import Artifact, Execution
 from zencache.exceptions import ArtifactUnusable, NotFoundError, ZencacheError
 from zencache.given import as_annotated
 from zencache.key import KeyMaker
-from zencache.loading import load_step
+from zencache.origin import load_step
 from zencache.policy import CachePolicy
 from zencache.repository import Repository
 from zencache.reproduction import reproduce

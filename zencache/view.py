@@ -1,4 +1,4 @@
-"""Post-execution views: what a pipeline, a run, a step of a run and an artifact look like afterwards."""
+"""Post-execution views: what a run, a step of a run and an artifact look like afterwards."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ from zencache.entity import Artifact, Edge, Execution, PipelineRun, Status
 from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
 from zencache.stores import Stores
 from zencache.why import Why, why
-
-
-class PipelineView:
-    """A pipeline that has run at least once."""
-
-    def __init__(self, stores: Stores, name: str):
-        self._stores = stores
-        self.name = name
-
-    @property
-    def runs(self) -> list[Run]:
-        """All of its runs, oldest first."""
-        return [Run(self._stores, run) for run in self._stores.metadata.read.runs(self.name)]
-
-    def __repr__(self) -> str:
-        return f"<pipeline {self.name}>"
 
 
 class Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from zencache.binding import (
@@ -113,6 +113,9 @@ class Node:
         values: argument -> data given by the pipeline's author; an artifact by content.
         parameters: argument or config field -> value, defaults included.
         after: names of nodes that must end before this one starts, beside those of ``inputs``.
+        given: what the call of the step in the pipeline said, those by position first.
+        positional: how many of ``given`` were said by position.
+        configured: what had been said before, when the step was configured, and the call did not change.
     """
 
     name: str
@@ -122,6 +125,9 @@ class Node:
     values: Mapping[str, Any]
     parameters: Mapping[str, Any]
     after: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    positional: int = 0
+    configured: tuple[str, ...] = ()
 
     @property
     def upstream(self) -> list[str]:
@@ -161,7 +167,17 @@ class Wiring:
                 values[argument] = value
         check_outputs(declaration, name)
         parameters = complete(declaration, name, {**inputs, **values}, parameters)
-        self._nodes[name] = Node(name, declaration, step.slot, inputs, values, parameters)
+        self._nodes[name] = Node(
+            name,
+            declaration,
+            step.slot,
+            inputs,
+            values,
+            parameters,
+            given=tuple(given),
+            positional=_positional(declaration, args),
+            configured=tuple(argument for argument in step.configured if argument not in given),
+        )
         self._steps[name] = step
         if step.runs_after:
             self._order.append((name, step.runs_after))
@@ -179,16 +195,8 @@ class Wiring:
                 for other in others:
                     after.setdefault(node, []).extend(self._resolve(other))
         return tuple(
-            Node(
-                n.name,
-                n.step,
-                n.slot,
-                n.inputs,
-                n.values,
-                n.parameters,
-                tuple(dict.fromkeys(after.get(n.name, ()))),
-            )
-            for n in self._nodes.values()
+            replace(node, after=tuple(dict.fromkeys(after[node.name]))) if node.name in after else node
+            for node in self._nodes.values()
         )
 
     def _resolve(self, what: Any) -> list[str]:
@@ -259,6 +267,12 @@ def _unwrapped(given: Mapping[str, Any]) -> dict[str, Any]:
         argument: value[0] if isinstance(value, Handles) and len(value) == 1 else value
         for argument, value in given.items()
     }
+
+
+def _positional(declaration: Declaration, args: tuple[Any, ...]) -> int:
+    """How many arguments are given by position, without the config, which goes by its class."""
+    config_class = declaration.config[1] if declaration.config else ()
+    return sum(not isinstance(value, config_class) for value in args)
 
 
 def _lineage(step: ConfiguredStep) -> list[Any]:
