@@ -36,6 +36,7 @@ class Recording:
         self.definition: Definition = read_definition(run.definition, run.pipeline)
         self.options = CacheOptions(pipeline=self.definition.enable_cache, policy=self._policy())
         self._read: dict[str, Execution] | None = None
+        self._loaded: dict[str, Step] = {}
 
     def load(self, definitions: Iterable[StepDefinition], remedy: Callable[[str], str]) -> dict[str, Step]:
         """Steps by their name in the pipeline, configured as they were.
@@ -51,15 +52,18 @@ class Recording:
             ConfigurationError: the file of one cannot be imported.
             DeclarationError: one does not take its parameters any more.
         """
-        loaded = {}
+        definitions = list(definitions)
         for wanted in definitions:
+            if wanted.name in self._loaded:
+                continue
             try:
                 step = load_step({"step": wanted.step, "source": wanted.source, "file": wanted.file})
-                loaded[wanted.name] = step(**self.arguments(wanted, wanted.configured, step))
+                configured = step(**self.arguments(wanted, wanted.configured, step))
             except ZencacheError as error:
                 raise self._told(error, wanted, remedy) from error
             self._tell_changes(wanted, step)
-        return loaded
+            self._loaded[wanted.name] = configured
+        return {wanted.name: self._loaded[wanted.name] for wanted in definitions}
 
     def arguments(self, definition: StepDefinition, said: Mapping[str, Said], step: Step) -> dict[str, Any]:
         """What a step was configured with, or was given by the pipeline, beside outputs of others.

@@ -392,7 +392,9 @@ class TestCodeThatIsNotWhatItWas:
         write("steps.py", STEPS)
         run_script("from steps import *" + RUN_A)
         write("steps.py", edited("x / 2", "x / 4"))
-        done = run_script(COPY_TO_B + "pipeline_b.plan()\nrun = pipeline_b.run()" + SHOW)
+        again = "from steps import trainer\npipeline_b.plan()\npipeline_b.add_trainer(trainer())\n"
+        again += "pipeline_b.copy('c').plan()\n"
+        done = run_script(COPY_TO_B + again + "run = pipeline_b.run()" + SHOW)
         told = [line for line in done.stderr.splitlines() if "changed" in line]
         assert told == [
             "Step `normalizer` has changed since `Pipeline A` ran: code: steps.half. "
@@ -498,6 +500,13 @@ class TestCodeThatIsNotWhatItWas:
         )
         broken = run_script(COPY_TO_B + "pipeline_b.run()", check=False)
         assert "it was typed in a notebook or at a prompt" in broken.stderr
+
+    def test_a_step_typed_at_a_prompt_is_found_in_the_same_session(self, run_script):
+        session = STEPS + RUN_A + COPY_TO_B + "run = pipeline_b.run()" + SHOW
+        done = run_script(
+            f"import sys, subprocess\nsubprocess.run([sys.executable, '-c', {session!r}], check=True)"
+        )
+        assert done.stdout == ALL_CACHED
 
     def test_a_definition_of_another_version_is_an_error_that_says_so(self, run_script):
         run_script(STEPS + RUN_A)
