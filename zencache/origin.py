@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -273,8 +272,6 @@ def _absence(module: ModuleType, name: str) -> str:
 
 def _of_function(function: Any) -> tuple[str, str, str]:
     """Module, qualified name and file of a function or class."""
-    if isinstance(function, functools.partial):
-        function = function.func
     inner = inspect.unwrap(function) if callable(function) else function
     module = str(getattr(function, "__module__", None) or "")
     file = getattr(inner, "__globals__", {}).get("__file__") or _file_of(sys.modules.get(module))

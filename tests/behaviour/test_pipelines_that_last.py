@@ -606,16 +606,6 @@ class TestImporting:
         twice = attempt + attempt
         assert run_script(COPY_TO_B + twice).stdout.count("too early") == 2
 
-    @pytest.mark.parametrize("held", [False, True], ids=["in no variable", "in a variable"])
-    def test_a_step_made_of_a_partial_is_found_by_the_variable_that_holds_it(self, run_script, held):
-        partial = "import functools\ndef report(n, output: float):\n    pass\n"
-        made = "step(name='told')(functools.partial(report, 3))"
-        write("steps.py", STEPS + partial + (f"told = {made}\n" if held else ""))
-        added = f"training_pipeline.add_deployment({'told' if held else made})\ntraining_pipeline.run()"
-        run_script("from steps import *" + RUN_A.replace("training_pipeline.run()", added))
-        done = run_script(COPY_TO_B + "pipeline_b.run()", check=held)
-        assert ("The code of step `told` is not found any more" in done.stderr) is not held
-
     def test_the_definition_of_a_pipeline_with_long_parameters_is_whole(self, run_script):
         write(
             "steps.py",
