@@ -14,6 +14,8 @@ from zencache.materializer import (
     BaseMaterializer,
     artifact_type_of,
     by_name,
+    find,
+    is_there,
     json_value,
     name_of,
     type_by_name,
@@ -92,6 +94,19 @@ def load(
             facts={"uri": artifact.uri, "materializer": artifact.materializer, "type": artifact.python_type},
             hint="Its class or package may have changed since it was written; run the step anew.",
         ) from error
+
+
+def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
+    """The name of a class that loading would need and that is gone; None if all are there.
+
+    Args:
+        known: what a step declares, which may be found nowhere else, such as a class made in a function.
+    """
+    kinds = [kind for kind in known if isinstance(kind, type)]
+    if not is_there(artifact.python_type, kinds):
+        return artifact.python_type
+    kinds += [found for kind in kinds if (found := find(kind)) is not None]
+    return None if is_there(artifact.materializer, kinds) else artifact.materializer
 
 
 def _configured(kind: type[BaseMaterializer], configuration: str) -> BaseMaterializer:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
+from zencache import artifact_value
 from zencache.artifact_store import ArtifactStore
 from zencache.entity import Artifact, CacheEntry, Decision, Outcome, Quarantine
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactUnusable
@@ -41,16 +43,19 @@ class Cache:
         self,
         cache_key: str,
         level: Level,
-        expires_in: timedelta | None = None,
+        *,
         inputs: Collection[Artifact] = (),
+        expires_in: timedelta | None = None,
+        classes: Mapping[str, Iterable[Any]] | None = None,
     ) -> Decision:
         """Whether a step with this key can be skipped: its newest entry whose artifacts are all there.
 
         Args:
             cache_key: the key of the step in this run.
             level: who turned the cache on; the decision carries it.
-            expires_in: age from which on an entry is not used.
             inputs: what the step takes; if one of them is tainted, it runs whatever its key is.
+            expires_in: age from which on an entry is not used.
+            classes: by output, those that the step declares and that therefore need not be found by name.
         """
         quarantine = self._taint.of(inputs)
         if quarantine is not None:
@@ -58,12 +63,13 @@ class Cache:
         entry = self._ahead.get(cache_key) or self._metadata.read.entries([cache_key]).get(cache_key)
         if entry is None:
             return Decision(Outcome.MISS, Reason.NO_ENTRY, level)
-        problem = self._problem(entry, expires_in)
+        known = classes or {}
+        problem = self._problem(entry, expires_in, known)
         if problem is None:
             return Decision(Outcome.HIT, Reason.SAME_KEY, level, entry)
         self._ahead.pop(cache_key, None)
         for older in self._metadata.read.all_entries(cache_key):
-            if older.execution_id != entry.execution_id and self._problem(older, expires_in) is None:
+            if older.execution_id != entry.execution_id and not self._problem(older, expires_in, known):
                 return Decision(Outcome.HIT, Reason.SAME_KEY, level, older)
         return Decision(Outcome.MISS, problem[0], level, detail=problem[1])
 
@@ -95,7 +101,9 @@ class Cache:
         if artifact.id and not artifact.is_lost:
             self._metadata.mark_artifact(artifact, "DELETED", is_lost=True)
 
-    def _problem(self, entry: CacheEntry, expires_in: timedelta | None) -> tuple[Reason, str] | None:
+    def _problem(
+        self, entry: CacheEntry, expires_in: timedelta | None, classes: Mapping[str, Iterable[Any]]
+    ) -> tuple[Reason, str] | None:
         """Why an entry cannot be used, or None. Nothing but sizes is read here."""
         age = timedelta(seconds=time.time() - entry.finished)
         if expires_in is not None and age >= expires_in:
@@ -115,6 +123,9 @@ class Cache:
                 return reason_of(error), f"output `{name}`: {error.message}"
             if artifact.is_lost and not self._read_only:
                 self._metadata.mark_artifact(artifact, "LIVE")  # its bytes are back
+            lost = None if artifact.is_external else artifact_value.lost_class(artifact, classes.get(name, ()))
+            if lost is not None:
+                return Reason.CANNOT_LOAD, f"output `{name}`: `{lost}` is not there any more"
         return None
 
 

@@ -45,7 +45,11 @@ class CacheOptions:
             return bypass
         expires_in = self.policy_of(node.step).expires_in
         assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
-        return cache.lookup(cache_key, level, expires_in, inputs)
+        step = node.step
+        classes = {
+            output: (declared, type(step.materializers.get(output))) for output, declared in step.outputs.items()
+        }
+        return cache.lookup(cache_key, level, inputs=inputs, expires_in=expires_in, classes=classes)
 
     def bypass(self, node: Node) -> Decision | None:
         """The decision about a node that runs whatever its key is; None if it is looked up."""

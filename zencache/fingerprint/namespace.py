@@ -97,6 +97,12 @@ def _import(name: str) -> tuple[ModuleType | None, str | None]:
         return None, f"import of `{name}` ({type(error).__name__})"
 
 
+def is_installed(name: str) -> bool:
+    """Whether a module that may not be imported is there and not the user's, as its top package tells."""
+    top = name.partition(".")[0]
+    return not _is_users(name) and (top in sys.modules or top in _installed_tops)
+
+
 def _is_users(name: str) -> bool:
     """Whether a module that is not imported is the user's, as far as its top package tells."""
     top = name.partition(".")[0]

@@ -6,6 +6,7 @@ import collections.abc
 import dataclasses
 import importlib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import typing_extensions
 
 from zencache.exceptions import MaterializerError
+from zencache.fingerprint.namespace import is_installed
 from zencache.materializer.contract import (
     ArtifactType,
     BaseMaterializer,
@@ -27,6 +29,7 @@ __all__ = [
     "artifact_type_of",
     "by_name",
     "find",
+    "is_there",
     "name_of",
     "register",
     "require_type",
@@ -152,6 +155,8 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
     try:
         found = _attribute(importlib.import_module(module_name), qualname)
     except Exception as error:  # importing a user's module may raise anything
+        if name in _declared:
+            return _declared[name]
         raise MaterializerError(
             "A recorded type cannot be found.",
             facts={"name": name, "because": f"{type(error).__name__}: {error}"},
@@ -160,6 +165,29 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
     if not isinstance(found, type):
         raise MaterializerError("A recorded type is something else now.", facts={"name": name})
     return found
+
+
+def is_there(name: str, candidates: Iterable[type] = ()) -> bool:
+    """Whether :func:`type_by_name` would find a type, as far as that is known without a slow import.
+
+    An installed package is not imported for it: a run that is all cached needs no TensorFlow. What a
+    script recorded as its own is found among the candidates when the script is imported instead, and
+    from then on without them.
+    """
+    module_name, _, qualname = name.partition(":")
+    if module_name not in sys.modules and is_installed(module_name):
+        return True
+    try:
+        type_by_name(name)
+    except MaterializerError:
+        same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
+        if same and module_name == "__main__":
+            _declared[name] = same[0]
+        return name in _declared or any(type_name(candidate) == name for candidate in same)
+    return True
+
+
+_declared: dict[str, type] = {}  # what a script called `__main__:Name`, and a module that is imported has
 
 
 def _attribute(module: types.ModuleType, qualname: str) -> Any:
