@@ -102,6 +102,8 @@ def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
     Args:
         known: what a step declares, which may be found nowhere else, such as a class made in a function.
     """
+    if artifact.is_external:
+        return None
     kinds = [kind for kind in known if isinstance(kind, type)]
     if not is_there(artifact.python_type, kinds):
         return artifact.python_type

@@ -123,7 +123,7 @@ class Cache:
                 return reason_of(error), f"output `{name}`: {error.message}"
             if artifact.is_lost and not self._read_only:
                 self._metadata.mark_artifact(artifact, "LIVE")  # its bytes are back
-            lost = None if artifact.is_external else artifact_value.lost_class(artifact, classes.get(name, ()))
+            lost = artifact_value.lost_class(artifact, classes.get(name, ()))
             if lost is not None:
                 return Reason.CANNOT_LOAD, f"output `{name}`: `{lost}` is not there any more"
         return None

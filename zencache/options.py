@@ -47,7 +47,8 @@ class CacheOptions:
         assert expires_in is None or isinstance(expires_in, timedelta)  # a text was parsed by the policy
         step = node.step
         classes = {
-            output: (declared, type(step.materializers.get(output))) for output, declared in step.outputs.items()
+            output: (declared, type(step.materializers.get(output)))
+            for output, declared in step.outputs.items()
         }
         return cache.lookup(cache_key, level, inputs=inputs, expires_in=expires_in, classes=classes)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from zencache.fingerprint.definition import class_syntaxes
 from zencache.fingerprint.encoder import ATOMS
-from zencache.fingerprint.fields import is_local, members_of
-from zencache.fingerprint.namespace import MISSING, is_zencache_decorator
+from zencache.fingerprint.fields import decorated_in, is_local, members_of
+from zencache.fingerprint.namespace import MISSING, decorators_of
 from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.source import Memo, plain_functions
 from zencache.fingerprint.syntax import ClassSyntax
@@ -26,8 +26,30 @@ class ClassBody:
         self._contents = vars(kind)
         self._members = members_of(kind)
         self._is_local = is_local(kind)
+        self._kind = kind
         self.syntax = syntax
         self.module_globals = module_globals
+
+    def names(self) -> tuple[str, ...]:
+        """What the body defines: in its order, but for methods whose order nothing has noted."""
+        free = {name for name in self.syntax.names if self._is_free(name)} if self._is_ordinary() else set()
+        return (*[name for name in self.syntax.names if name not in free], *sorted(free))
+
+    def _is_ordinary(self) -> bool:
+        """Whether all that had a hand in making the class is known to leave the order of methods alone."""
+        return all(
+            type(parent).__module__ in _ORDINARY
+            and not is_user_code(getattr(vars(parent).get("__init_subclass__"), "__func__", None))
+            for parent in self._kind.__mro__
+        )
+
+    def _is_free(self, name: str) -> bool:
+        functions = plain_functions(self._contents.get(name))
+        return (
+            bool(functions)
+            and all(function.__code__.co_name == name for function in functions)
+            and name not in decorated_in(self._kind)
+        )
 
     def live(self, name: str) -> Any:
         """The value of an attribute; MISSING where only the statement says it.
@@ -134,13 +156,16 @@ def _hides(value: Any) -> bool:
     return hasattr(type(value), "__get__")
 
 
+_ORDINARY = frozenset(
+    {"builtins", "abc", "enum", "typing", "typing_extensions", "pydantic._internal._model_construction"}
+)
 _known: Memo[list[ClassSyntax]] = Memo()
 
 
 def _syntaxes(kind: type, module_globals: dict[str, Any]) -> list[ClassSyntax]:
     known = _known.get(kind)
     if known is None:
-        known = _known.put(kind, class_syntaxes(kind, is_zencache_decorator(module_globals)))
+        known = _known.put(kind, class_syntaxes(kind, decorators_of(module_globals)))
     return known
 
 

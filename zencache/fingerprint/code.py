@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -14,19 +14,30 @@ from zencache.fingerprint import compiled
 from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
 from zencache.fingerprint.definition import function_syntaxes
 from zencache.fingerprint.encoder import ATOMS, Encoder
-from zencache.fingerprint.fields import fields_of, is_local
+from zencache.fingerprint.fields import defaults_of, fields_of, is_local
 from zencache.fingerprint.namespace import (
     MISSING,
     Variable,
     attribute_of_definition,
     attribute_of_module,
     cells_of,
+    decorators_of,
     imported_module,
-    is_zencache_decorator,
+    users_builtin,
     variable,
 )
 from zencache.fingerprint.normal_form import Reference, Syntax
 from zencache.fingerprint.ownership import is_user_code
+from zencache.fingerprint.part import (
+    PART_OF_ATTRIBUTE,
+    PART_OF_ROOT,
+    READERS,
+    CodePart,
+    Part,
+    has_part,
+    quoted_names,
+    text_of,
+)
 from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
 from zencache.fingerprint.source import Memo, has_changed_source
 
@@ -36,8 +47,9 @@ _HINT = "Create it inside the step, or pass what it is made from as a parameter.
 _IN_THE_MODULE_ITSELF = b"module attribute"  # `__name__` and the like must not count
 _MODULE_ATTRIBUTES = frozenset(
     {"__name__", "__file__", "__path__", "__package__", "__spec__", "__loader__", "__cached__"}
-    | {"__doc__", "__builtins__"}
+    | {"__builtins__"}
 )
+_NOT_WITH_THE_MODULE = _MODULE_ATTRIBUTES | {"__doc__", "__annotations__", "__warningregistry__"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,7 @@ class _Graph:
         self._nodes: dict[tuple[Any, ...], _Node] = {}
         self._untracked: dict[str, None] = {}
         self._lenient: set[_Node] = set()
+        self._read: set[Part] = set()  # what some unit reads of others that does not count as a rule
 
     def walk(self, roots: list[_Node]) -> Code:
         order: list[_Node] = []
@@ -140,7 +153,18 @@ class _Graph:
                 order.append(node)
                 node.describe(node)
                 stack.extend(reversed(node.links))
+            if not stack and self._read:
+                stack = [part for part in self._parts_that_are_read(order) if part.index < 0]
         return Code(tuple(node.unit() for node in order), tuple(self._untracked))
+
+    def _parts_that_are_read(self, order: list[_Node]) -> list[_Node]:
+        code = [node.target for node in order if isinstance(node.target, FunctionType | type | ModuleType)]
+        return [
+            self._part_node(CodePart(kind, target))
+            for target in reversed(code)
+            for kind in sorted(self._read)
+            if has_part(target, kind)
+        ]
 
     def called_with_all(self, root: Any) -> _Node:
         """A function that is given a value for each of its arguments.
@@ -153,6 +177,8 @@ class _Graph:
         return self._node(("step", id(root)), root, told.label, told.name, self._describe_called_with_all)
 
     def root(self, root: Any) -> _Node:
+        if isinstance(root, CodePart):
+            return self._part_node(root)
         if is_user_code(root) and isinstance(root, FunctionType | type | ModuleType):
             return self._code_node(root)
         name = getattr(root, "__qualname__", type(root).__qualname__)
@@ -176,6 +202,11 @@ class _Graph:
             return self._node(key, target, f"{target.__module__}.{name}", name, self._describe_class)
         label = f"{target.__globals__.get('__name__')}.{name}"
         return self._node(key, target, label, name, self._describe_function)
+
+    def _part_node(self, part: CodePart) -> _Node:
+        of = self._code_node(part.target)
+        label, name = f"{of.label} ({part.kind})", f"{of.name} ({part.kind})"
+        return self._node((part.kind, id(part.target)), part, label, name, self._describe_part)
 
     def _constant_node(self, held: Variable) -> _Node:
         return self._node(held.key, held, f"{held.module}.{held.name}", held.name, self._describe_constant)
@@ -230,11 +261,13 @@ class _Graph:
             self._untracked[sentence] = None
         for body in bodies:
             self._syntax(node, body.syntax.frame, body)
-            for name in body.syntax.names:
+            for name in body.names():
                 self._attribute(node, name, body)
+        held = defaults_of(kind)
         if not bodies or is_local(kind):
-            for name, value in (*annotations_of(kind), *fields_of(kind)):
-                self._held(node, name, value)
+            held = (*annotations_of(kind), *fields_of(kind))
+        for name, value in held:
+            self._held(node, name, value)
         for name, value in live_extras(kind, bodies, generated=_is_generated):
             self._held(node, name, value)
 
@@ -265,10 +298,20 @@ class _Graph:
         for reference in syntax.references:
             node.parts.append(self._reference(node, reference, body.module_globals, {}))
 
+    def _describe_part(self, node: _Node) -> None:
+        part: CodePart = node.target
+        if part.kind is not Part.ANNOTATIONS:
+            node.parts.append(encode(text_of(part)))
+            return
+        for name, annotation in part.target.__annotations__.items():
+            self._held(node, name, annotation)
+            for reference in quoted_names(annotation):
+                node.parts.append(self._reference(node, reference, part.target.__globals__, {}))
+
     def _describe_module(self, node: _Node) -> None:
         contents = vars(node.target)
         for name in sorted(contents):
-            if not (name.startswith("__") and name.endswith("__")):
+            if name not in _NOT_WITH_THE_MODULE:
                 held = variable(contents, name)
                 node.parts.append(encode(name) + self._variable(node, held, (), lenient=True))
 
@@ -302,7 +345,9 @@ class _Graph:
             if name in _MODULE_ATTRIBUTES:
                 return _IN_THE_MODULE_ITSELF
             return self._variable(node, variable(scope, name), reference.chain)
-        return b"builtin or missing"
+        if name in PART_OF_ROOT:
+            self._read.add(PART_OF_ROOT[name])
+        return self._variable(node, users_builtin(name), reference.chain, lenient=True)
 
     def _variable(
         self,
@@ -316,9 +361,12 @@ class _Graph:
         """What a variable holds, or what the attributes ``chain`` lead to through modules."""
         while chain and isinstance(held.value, ModuleType):
             if not is_user_code(held.value):
+                self._note_reader(f"{held.value.__name__}:{'.'.join(chain)}")
                 return encode(("name", f"{held.value.__name__}:{'.'.join(chain)}"))
             if chain[0] in _MODULE_ATTRIBUTES:
                 return _IN_THE_MODULE_ITSELF
+            if chain[0] == "__dict__":
+                break
             held = attribute_of_module(held.value, chain[0], may_import=may_import)
             chain = chain[1:]
         value = undecorated(held.value)
@@ -326,8 +374,14 @@ class _Graph:
             return b"builtin or missing"
         if is_named(value):
             token = self._value(node, value, held.name, held.module)
+            if not is_user_code(value):
+                self._note_reader(f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}")
+            elif chain[:1] == ("__annotations__",) and has_part(value, Part.ANNOTATIONS):
+                return token + node.link(self._part_node(CodePart(Part.ANNOTATIONS, value)))
+            self._note_read(chain[1:])
             told = attribute_of_definition(value, chain)
             return token if told is MISSING else token + self._value(node, told, held.name, held.module)
+        self._note_read(chain)
         constant = self._constant_node(held)
         if lenient:
             self._lenient.add(constant)
@@ -339,7 +393,7 @@ class _Graph:
             return encode(value)
 
         def link(target: Any) -> bytes:
-            return node.link(self._code_node(target))
+            return node.link(self.root(target))
 
         place = module or node.label.removesuffix(f".{node.name}")
 
@@ -347,10 +401,18 @@ class _Graph:
             return _no_fingerprint(culprit, value, name, place)
 
         def note(owner: Any) -> None:
-            self._say_type_only(f"`{place}.{name}`, a method of a `{type(owner).__qualname__}`")
+            how = "a method of" if isinstance(value, BuiltinFunctionType) else "which holds"
+            self._say_type_only(f"`{place}.{name}`, {how} a `{type(owner).__qualname__}`")
 
         self._say_compiled(value)
         return Encoder(lambda item: refer_from_code(item, link), fail, note).token(value)
+
+    def _note_reader(self, name: str) -> None:
+        """An installed function that reads what does not count as a rule."""
+        self._read |= READERS.get(name, frozenset())
+
+    def _note_read(self, attributes: Iterable[str]) -> None:
+        self._read |= {PART_OF_ATTRIBUTE[name] for name in attributes if name in PART_OF_ATTRIBUTE}
 
     # -- what to tell people
 
@@ -397,7 +459,7 @@ def _is_generated(function: FunctionType) -> bool:
 
 
 def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:
-    candidates = function_syntaxes(function, is_zencache_decorator(function.__globals__))
+    candidates = function_syntaxes(function, decorators_of(function.__globals__))
     if not candidates:
         digest = hashlib.sha256(encode(compiled.content_with_version(code))).digest()
         return _KnownCode(Syntax(digest, compiled.references(code)), has_source=False)

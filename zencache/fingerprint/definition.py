@@ -19,9 +19,9 @@ from typing import Any
 from blake3 import blake3
 
 from zencache import digest
-from zencache.fingerprint import compiled, normal_form, proof, source, syntax
+from zencache.fingerprint import compiled, normal_form, part, proof, source, syntax
 from zencache.fingerprint.memory import Memory, Page
-from zencache.fingerprint.normal_form import Dropped, Reference, Syntax
+from zencache.fingerprint.normal_form import Decorators, Reference, Syntax
 from zencache.fingerprint.observation import has_changed
 from zencache.fingerprint.ownership import file_of_function
 from zencache.fingerprint.proof import proof_of_class, proof_of_code
@@ -50,7 +50,7 @@ def save_memory(folder: Path) -> None:
     _memory.save(folder / _FILE)
 
 
-def function_syntaxes(function: FunctionType, drop: Dropped) -> list[Syntax]:
+def function_syntaxes(function: FunctionType, decorators: Decorators) -> list[Syntax]:
     """What the definitions of a live function say.
 
     One as a rule, more if they cannot be told apart, none if it has no source (any more). None either if its
@@ -64,13 +64,13 @@ def function_syntaxes(function: FunctionType, drop: Dropped) -> list[Syntax]:
             return []
         if has_changed(file):
             nodes = text.source.functions(code) if text.source else []
-            if any(is_decorated(node, drop) for node in nodes):
+            if any(is_decorated(node, decorators) for node in nodes):
                 return []
         page = _page(text)
         proved = proof_of_code(code)
-        told = _told(page.recall(proved), drop) if proved else None
+        told = _told(page.recall(proved), decorators) if proved else None
         if told is None:
-            asked = _Asked(drop)
+            asked = _Asked(decorators)
             nodes = text.source.functions(code) if text.source else []
             told = tuple(function_syntax(node, asked) for node in nodes)
             if told and proved:
@@ -79,7 +79,7 @@ def function_syntaxes(function: FunctionType, drop: Dropped) -> list[Syntax]:
         return list(told)
 
 
-def class_syntaxes(kind: type, drop: Dropped) -> list[ClassSyntax]:
+def class_syntaxes(kind: type, decorators: Decorators) -> list[ClassSyntax]:
     """What the statements of a live class say: one as a rule, more if they cannot be told apart, or none.
 
     None either if the file has changed since it was imported: the text that was is gone.
@@ -89,13 +89,13 @@ def class_syntaxes(kind: type, drop: Dropped) -> list[ClassSyntax]:
             if has_changed(file):
                 return []
             text = text_of(file, globals_of_class(kind))
-            bodies = _bodies(text, kind, drop) if text else None
+            bodies = _bodies(text, kind, decorators) if text else None
             if bodies is not None:
                 return [ClassSyntax(body.frame(), body.names, body.written) for body in bodies]
     return []
 
 
-def _bodies(text: Text, kind: type, drop: Dropped) -> list[_Body] | None:
+def _bodies(text: Text, kind: type, decorators: Decorators) -> list[_Body] | None:
     """The statements in a text that a live class can come from; None if its name is not there."""
     page = _page(text)
     if kind.__qualname__ not in _class_names(text, page):
@@ -107,7 +107,7 @@ def _bodies(text: Text, kind: type, drop: Dropped) -> list[_Body] | None:
             page.learn(proved, lambda: [body.row() for body in bodies])
 
     def body(place: int, names: tuple[str, ...] | None, answers: dict[str, Any]) -> _Body:
-        return _Body(text, (kind.__qualname__, place), names, answers, drop, learn)
+        return _Body(text, (kind.__qualname__, place), names, answers, decorators, learn)
 
     bodies: list[_Body] = []
     rows = _rows(page.recall(proved)) if proved else None
@@ -137,13 +137,13 @@ class _Body:
         place: tuple[str, int],
         names: tuple[str, ...] | None,
         answers: dict[str, Any],
-        drop: Dropped,
+        decorators: Decorators,
         learn: Callable[[], None],
     ):
         self._text = text
         self._place = place
         self._answers = answers
-        self._drop = drop
+        self._decorators = decorators
         self._learn = learn
         self.names = self._statement.names if names is None else names
 
@@ -154,21 +154,21 @@ class _Body:
         return ClassStatement(self._text.source.classes[name][place])
 
     def frame(self) -> Syntax:
-        (frame,) = self._said("", lambda drop: (self._statement.frame(drop),))
+        (frame,) = self._said("", lambda decorators: (self._statement.frame(decorators),))
         return frame
 
     def written(self, name: str) -> tuple[Syntax, ...]:
         with lock:
-            return self._said(name, lambda drop: self._statement.written(name, drop))
+            return self._said(name, lambda decorators: self._statement.written(name, decorators))
 
     def row(self) -> Any:
         answers = {name: answer for name, answer in list(self._answers.items()) if answer is not None}
         return [self._place[1], self.names, answers]
 
-    def _said(self, name: str, write: Callable[[Dropped], tuple[Syntax, ...]]) -> tuple[Syntax, ...]:
-        told = _told(self._answers.get(name), self._drop)
+    def _said(self, name: str, write: Callable[[Decorators], tuple[Syntax, ...]]) -> tuple[Syntax, ...]:
+        told = _told(self._answers.get(name), self._decorators)
         if told is None:
-            asked = _Asked(self._drop)
+            asked = _Asked(self._decorators)
             told = write(asked)
             self._answers[name] = _answer(told, asked)
             self._learn()
@@ -178,14 +178,14 @@ class _Body:
 class _Asked:
     """Notes what is asked of decorators, and whether the answers stay the same."""
 
-    def __init__(self, drop: Dropped):
-        self._drop = drop
-        self.answers: dict[tuple[str, tuple[str, ...]], bool] = {}
+    def __init__(self, decorators: Decorators):
+        self._decorators = decorators
+        self.answers: dict[tuple[str, tuple[str, ...]], int] = {}
         self.is_steady = True
 
-    def __call__(self, root: str, chain: tuple[str, ...]) -> bool:
-        answer = self._drop(root, chain)
-        if self.answers.setdefault((root, chain), answer) is not answer:
+    def __call__(self, root: str, chain: tuple[str, ...]) -> int:
+        answer = self._decorators(root, chain)
+        if self.answers.setdefault((root, chain), answer) != answer:
             self.is_steady = False
         return answer
 
@@ -204,14 +204,14 @@ def _answer(told: tuple[Syntax, ...], asked: _Asked) -> Any:
     return rows, [(answer, root, *chain) for (root, chain), answer in asked.answers.items()]
 
 
-def _told(answer: Any, drop: Dropped) -> tuple[Syntax, ...] | None:
+def _told(answer: Any, decorators: Decorators) -> tuple[Syntax, ...] | None:
     """What was remembered, if it is an answer, and decorators are what they were then."""
     try:
         rows, asked = answer
         if not rows:
             return None
         for was, root, *chain in asked:
-            if drop(root, tuple(chain)) is not was:
+            if type(was) is not int or decorators(root, tuple(chain)) != was:
                 return None
         return tuple(
             Syntax(
@@ -279,7 +279,7 @@ def _scheme_of_this_process() -> bytes:
     """
     hasher = blake3(sys.version.encode())
     hasher.update(marshal.dumps(compile("assert 1, lambda: 2", "", "exec", dont_inherit=True), 2))
-    for module in (digest, compiled, normal_form, proof, source, syntax, sys.modules[__name__]):
+    for module in (digest, compiled, normal_form, part, proof, source, syntax, sys.modules[__name__]):
         spec = module.__spec__
         try:
             hasher.update(spec.loader.get_data(spec.origin))  # type: ignore[union-attr]

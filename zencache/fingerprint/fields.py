@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Named = Iterator[tuple[str, Any]]
@@ -46,6 +46,27 @@ def fields_of(kind: type) -> Named:
         yield f"{getattr(attribute, 'name', '')}.attribute", attribute
 
 
+def defaults_of(kind: type) -> tuple[tuple[str, Any], ...]:
+    """What fields were given when the class was made.
+
+    Their expressions do not tell where a name in them is bound again later.
+    """
+    given = tuple((n, v) for n, v in fields_of(kind) if n.endswith(_GIVEN) and not _is_undefined(v))
+    return given + tuple(_dict(vars(kind), "_field_defaults"))
+
+
+_GIVEN = (".default", ".default_factory", ".metadata", ".attribute")
+
+
+def _is_undefined(value: Any) -> bool:
+    return (
+        value is None
+        or value is dataclasses.MISSING
+        or type(value).__name__ == "PydanticUndefinedType"
+        or (isinstance(value, list | Mapping) and not value)
+    )
+
+
 def members_of(kind: type) -> dict[str, Any]:
     """The values of an enum's members, with other names of a member; nothing for any other class."""
     if not isinstance(kind, enum.EnumMeta):
@@ -62,6 +83,11 @@ def _parts(name: str, holder: Any, parts: tuple[str, ...]) -> Named:
     if holder is not None:
         for part in parts:
             yield f"{name}.{part}", getattr(holder, part, None)
+
+
+def decorated_in(kind: type) -> set[str]:
+    """The validators and serializers of a model, which run in the order in which they were defined."""
+    return {name.partition(".")[2] for name, _ in _decorators(vars(kind).get("__pydantic_decorators__"))}
 
 
 def _decorators(decorators: Any) -> Named:

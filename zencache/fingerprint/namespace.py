@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 import importlib
 import importlib.util
 import os
 import sys
 from importlib.machinery import ModuleSpec
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from zencache.fingerprint.normal_form import Dropped, Reference
+from zencache.fingerprint.normal_form import (
+    BLIND,
+    BLIND_DECORATORS,
+    OTHER,
+    ZENCACHE,
+    Decorators,
+    Reference,
+)
 from zencache.fingerprint.ownership import is_user_code, is_user_path, is_zencache
 
 
@@ -60,6 +69,25 @@ def attribute_of_module(module: ModuleType, name: str, *, may_import: bool) -> V
     if submodule is not None:
         return Variable(("module", id(submodule)), full_name, full_name, submodule)
     return variable(contents, "__getattr__")
+
+
+def users_builtin(name: str) -> Variable:
+    """What the user has put into ``builtins`` under a name that is no global; MISSING as a rule."""
+    value = vars(builtins).get(name, MISSING)
+    if value is _BUILTINS.get(name):
+        return Variable(("builtin", name), "builtins", name, MISSING)
+    mine = is_user_code(value) or is_user_code(type(value)) or isinstance(value, functools.partial)
+    if not mine and (type(value) not in _DATA or (name.startswith("__") and name.endswith("__"))):
+        value = MISSING
+    return Variable(("builtin", name), "builtins", name, value)
+
+
+_BUILTINS = {
+    name: value
+    for name, value in vars(builtins).items()
+    if getattr(value, "__module__", None) == "builtins" and isinstance(value, type | BuiltinFunctionType)
+}
+_DATA = frozenset({str, bytes, int, float, complex, list, tuple, dict, set, frozenset})
 
 
 def attribute_of_definition(value: Any, chain: tuple[str, ...]) -> Any:
@@ -129,18 +157,24 @@ def _places(spec: ModuleSpec) -> list[str]:
     return [os.path.join(folder, "") for folder in spec.submodule_search_locations or ()]
 
 
-def is_zencache_decorator(scope: dict[str, Any]) -> Dropped:
-    """Tells zencache's decorators from others by what their names mean in a module."""
+def decorators_of(scope: dict[str, Any]) -> Decorators:
+    """Tells what decorators are by what their names mean in a module, given by its dict."""
 
-    def drop(root: str, chain: tuple[str, ...]) -> bool:
-        if root not in scope:
-            # Imported inside the function around it, where it can no longer be looked up.
-            return (root, *chain)[-1] in ("step", "pipeline")
-        value = scope[root]
+    def kind(root: str, chain: tuple[str, ...]) -> int:
+        value = scope[root] if root in scope else vars(builtins).get(root, MISSING)
         for name in chain:
             if isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "zencache":
-                return True
+                return ZENCACHE
             value = getattr(value, "__dict__", {}).get(name)
-        return is_zencache(value)
+        if is_zencache(value):
+            return ZENCACHE
+        return BLIND if _is_blind(value) else OTHER
 
-    return drop
+    return kind
+
+
+def _is_blind(decorator: Any) -> bool:
+    module, name = getattr(decorator, "__module__", ""), getattr(decorator, "__name__", "")
+    if name not in BLIND_DECORATORS.get(module, ()):
+        return False
+    return vars(sys.modules[module]).get(name) is decorator

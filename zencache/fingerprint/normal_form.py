@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,12 +17,21 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 # `ctx` repeats the place of a node, `kind` the spelling of a string, `simple` a pair of parentheses.
 _SPELLING = frozenset({"ctx", "kind", "simple", "type_comment"})
-# Decorators that leave annotations unread; any other one may read them.
-_BLIND_DECORATORS = frozenset(
-    {"staticmethod", "classmethod", "property", "setter", "getter", "deleter", "cached_property"}
-    | {"abstractmethod", "override", "final", "total_ordering"}
-    | {"wraps", "cache", "lru_cache", "contextmanager", "asynccontextmanager"}
-)
+# What a decorator is: zencache's, which does not count; one that leaves annotations unread; or any other.
+OTHER, BLIND, ZENCACHE = range(3)
+# Those that leave annotations unread, by the modules that have them.
+BLIND_DECORATORS = {
+    "builtins": {"staticmethod", "classmethod", "property"},
+    "functools": {"cached_property", "total_ordering", "wraps", "cache", "lru_cache"},
+    "contextlib": {"contextmanager", "asynccontextmanager"},
+    "abc": {"abstractmethod"},
+    "typing": {"override", "final", "overload"},
+    "typing_extensions": {"override", "final", "overload"},
+}
+_ACCESSORS = frozenset({("setter",), ("getter",), ("deleter",)})
+# Attributes of code that do not count where nothing reads them, and the root of a reference that tells
+# that they are read from something which no name leads to.
+READ_ATTRIBUTES = {"__annotations__": "<annotations>", "__doc__": "<docstrings>", "__dict__": "<order>"}
 _DYNAMIC = frozenset({"eval", "exec", "globals", "vars", "locals", "compile"})
 
 
@@ -29,7 +39,8 @@ class Reference(NamedTuple):
     """A name that source refers to from outside of itself.
 
     ``root`` is a free name, or, when ``level`` is not None, a module imported by that (relative) level
-    inside the source; ``chain`` the attributes taken from it.
+    inside the source; ``chain`` the attributes taken from it. A root of ``READ_ATTRIBUTES`` is no name:
+    the source reads that attribute of something.
     """
 
     root: str
@@ -52,7 +63,8 @@ class Syntax:
     dynamic: tuple[str, ...] = ()
 
 
-Dropped = Callable[[str, tuple[str, ...]], bool]  # whether the decorator `name.chain` is zencache's
+Decorators = Callable[[str, tuple[str, ...]], int]  # what the decorator `name.chain` is to a module
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(slots=True)
@@ -64,13 +76,20 @@ class _Scope:
     imports: dict[str, Reference] = field(default_factory=dict)
     outward: set[str] = field(default_factory=set)
     loads: list[Reference] = field(default_factory=list)
+    properties: set[str] = field(default_factory=set)
 
 
 class Writer:
-    """Writes the normal form of nodes, and notes the names that they load, in one traversal."""
+    """Writes the normal form of nodes, and notes the names that they load, in one traversal.
 
-    def __init__(self, drop: Dropped):
-        self._drop = drop
+    Args:
+        decorators: what decorators are, by the globals of the module.
+        around: the definitions that the nodes stand in, outermost first.
+    """
+
+    def __init__(self, decorators: Decorators, around: tuple[Definition, ...] = ()):
+        self._decorators_of_module = decorators
+        self._around = around
         self._out: list[bytes] = []
         self._scopes = [_Scope("module")]
         self._dynamic: dict[str, None] = {}
@@ -151,11 +170,18 @@ class Writer:
         path = _dotted(node)
         if path is None:
             self._plain(node)
+            self._read((node.attr,))
             return
         self._out.append(b"(Attribute")
         self._out.extend([_text(part) for part in path])
         self._out.append(b")")
         self._load(Reference(path[0], path[1:]))
+
+    def _read(self, attributes: tuple[str, ...]) -> None:
+        """Attributes are read from what no name leads to."""
+        for name in attributes:
+            if name in READ_ATTRIBUTES:
+                self._load(Reference(READ_ATTRIBUTES[name]))
 
     def _load(self, reference: Reference) -> None:
         self._scopes[-1].loads.append(reference)
@@ -215,18 +241,19 @@ class Writer:
             elif load.root in scope.imports:
                 module = scope.imports[load.root]
                 outer.loads.append(module._replace(chain=module.chain + load.chain))
+            else:
+                outer.loads += [Reference(READ_ATTRIBUTES[n]) for n in load.chain if n in READ_ATTRIBUTES]
 
     def function(self, node: Function, *, with_defaults: bool = True) -> None:
         """A function or lambda: what its surroundings evaluate first, then its own scope."""
-        decorators = self._decorators(node)
-        annotated = any(_last_name(decorator) not in _BLIND_DECORATORS for decorator in decorators)
+        decorators, annotated = self._decorators(node)
         self._out.append(b"(" + type(node).__name__.encode())
         if not isinstance(node, ast.Lambda):
             self._bind(node.name)
             self._out.append(encode(node.name))
             self._list(decorators)
-            if annotated:
-                self._field(b" returns=", node.returns)
+            if annotated and node.returns:
+                self._annotation(b" returns=", node.returns)
         if with_defaults:
             self._field(b" defaults=", node.args.defaults)
             for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
@@ -249,15 +276,60 @@ class Writer:
             for argument in group:
                 self._bind(argument.arg)
                 self._out.append(mark + _text(argument.arg))
-                if annotated:
-                    self._field(b" annotation=", argument.annotation)
+                if annotated and argument.annotation:
+                    self._annotation(b" annotation=", argument.annotation)
 
-    def _decorators(self, node: ast.AST) -> list[ast.expr]:
-        return [
-            decorator
-            for decorator in getattr(node, "decorator_list", ())
-            if not ((path := _dotted(_called(decorator))) and self._drop(path[0], path[1:]))
-        ]
+    def _annotation(self, mark: bytes, annotation: ast.expr) -> None:
+        """An annotation that somebody may read: what it quotes is looked up as well."""
+        self._field(mark, annotation)
+        written, self._out = self._out, []
+        for quoted in _quoted(annotation):
+            self._annotation(b"", quoted)
+        self._out = written
+
+    def is_decorated(self, node: ast.AST) -> bool:
+        """Whether a decorator that counts stands above a definition."""
+        return bool(self._decorators(node)[0])
+
+    def _decorators(self, node: ast.AST) -> tuple[list[ast.expr], bool]:
+        """The decorators that count, and whether one of them may read annotations."""
+        found = [(self._decorator(each), each) for each in getattr(node, "decorator_list", ())]
+        return [each for kind, each in found if kind != ZENCACHE], any(kind == OTHER for kind, _ in found)
+
+    def _decorator(self, node: ast.expr) -> int:
+        path = _dotted(_called(node))
+        if path is None:
+            return OTHER
+        root, chain = path[0], path[1:]
+        scopes = [*map(self._scope_of, self._around), *self._scopes[1:]]
+        for scope in reversed(scopes):
+            if scope.kind == "class" and scope is not scopes[-1]:
+                continue
+            if root in scope.properties and chain in _ACCESSORS:
+                return BLIND
+            if root in scope.bound - scope.outward:
+                imported = scope.imports.get(root)
+                return _imported_decorator(imported, chain) if imported else OTHER
+        return self._decorators_of_module(root, chain)
+
+    def _scope_of(self, node: Definition) -> _Scope:
+        """The names of a definition that what is written stands in."""
+        if isinstance(node, ast.ClassDef):
+            return _Scope("class", _names(node.body), properties=self._properties(node.body))
+        inner = Writer(lambda root, chain: OTHER)
+        inner._scopes.append(_Scope("function"))
+        inner._arguments(node.args, annotated=False)
+        inner._list(node.body)
+        return inner._scopes[-1]
+
+    def _properties(self, body: list[ast.stmt]) -> set[str]:
+        return {
+            statement.name
+            for statement in body
+            if isinstance(statement, ast.FunctionDef)
+            for decorator in statement.decorator_list
+            if _dotted(decorator) == ("property",) and self._decorators_of_module("property", ()) == BLIND
+        }
 
     def _comprehension(self, node: Comprehension) -> None:
         first, *others = node.generators
@@ -276,10 +348,10 @@ class Writer:
     def class_frame(self, node: ast.ClassDef, body: list[ast.stmt]) -> None:
         """A class statement with this body; the name of the class is not written."""
         self._out.append(b"(ClassDef")
-        self._list(self._decorators(node))
+        self._list(self._decorators(node)[0])
         self._field(b" bases=", node.bases)
         self._field(b" keywords=", node.keywords)
-        self._scopes.append(_Scope("class"))
+        self._scopes.append(_Scope("class", properties=self._properties(body)))
         self._list(body)
         self._close()
         self._out.append(b")")
@@ -292,7 +364,8 @@ class Writer:
     def _annotated_assignment(self, node: ast.AnnAssign) -> None:
         """In a class the annotation counts; in a function it is as if it were not there."""
         if self._scopes[-1].kind == "class":
-            self._plain(node)
+            self._plain(ast.AnnAssign(node.target, ast.Constant(None), node.value, node.simple))
+            self._annotation(b" annotation=", node.annotation)
         elif node.value is None:
             self.node(node.target)
         else:
@@ -302,7 +375,7 @@ class Writer:
 
     def _call(self, node: ast.Call) -> None:
         name = _last_name(node.func)
-        if name in ("getattr", "import_module", "__import__"):
+        if name in ("getattr", "attrgetter", "import_module", "__import__"):
             self._call_by_name(name, node)
         elif name in _DYNAMIC and isinstance(node.func, ast.Name):
             self._dynamic[f"`{name}`"] = None
@@ -311,10 +384,18 @@ class Writer:
     def _call_by_name(self, name: str, node: ast.Call) -> None:
         position = 1 if name == "getattr" else 0
         match node.args[position : position + 1]:
+            case [ast.Constant(value=str(target))] if name == "getattr":
+                path = _dotted(node.args[0])
+                if path is None:
+                    self._read((target,))
+                else:
+                    self._load(Reference(path[0], (*path[1:], target)))
+            case [ast.Constant(value=str(target))] if name == "attrgetter":
+                self._read(tuple(target.split(".")))
             case [ast.Constant(value=str(target))]:
-                if name != "getattr" and not target.startswith("."):
+                if not target.startswith("."):
                     self._load(Reference(target, (), 0))
-            case _:
+            case _ if name != "attrgetter":
                 self._dynamic[f"`{name}` with a computed name"] = None
 
 
@@ -338,6 +419,42 @@ def _dotted(node: ast.AST) -> tuple[str, ...] | None:
         parts.append(node.attr)
         node = node.value
     return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
+
+
+def _imported_decorator(imported: Reference, chain: tuple[str, ...]) -> int:
+    """What a decorator is that is imported in the function around it."""
+    if imported.level == 0 and imported.root.partition(".")[0] == "zencache":
+        return ZENCACHE
+    (*modules, name) = (imported.root, *imported.chain, *chain)
+    return BLIND if name in BLIND_DECORATORS.get(".".join(modules), ()) else OTHER
+
+
+def _names(body: list[ast.stmt]) -> set[str]:
+    """What the statements of a class body bind at its top."""
+    found = set()
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            found |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def _quoted(annotation: ast.AST) -> Iterator[ast.expr]:
+    """The types that an annotation has in quotes; what ``Literal`` and ``Annotated`` hold is data."""
+    match annotation:
+        case ast.Constant(value=str(text)):
+            with suppress(SyntaxError, ValueError):
+                yield ast.parse(text.strip(), mode="eval").body
+        case ast.Subscript(value=ast.expr() as generic, slice=index):
+            name = _last_name(generic)
+            if name == "Annotated" and isinstance(index, ast.Tuple):
+                yield from _quoted(index.elts[0])
+            elif name != "Literal":
+                yield from _quoted(index)
+        case _:
+            for child in ast.iter_child_nodes(annotation):
+                yield from _quoted(child)
 
 
 def _called(node: ast.expr) -> ast.expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextvars
 import functools
 import logging
 import sys
@@ -22,8 +23,10 @@ from typing import Any
 from zencache.digest import encode
 from zencache.fingerprint.encoder import Attempt, Parts
 from zencache.fingerprint.ownership import is_user_code, is_zencache
+from zencache.fingerprint.part import CodePart, Part, has_part
 
-_LOCKS = (_thread.LockType, _thread.RLock, _thread._local)
+_LOCKS = (_thread.LockType, _thread.RLock)
+_BLIND_WRAPPERS = ("functools", "contextlib")  # modules whose wrappers leave annotations unread
 
 
 _NAMED = (FunctionType, type, ModuleType, BuiltinFunctionType, typing._SpecialForm)
@@ -40,6 +43,8 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
         return "generic", value.__origin__, value.__args__
     if isinstance(value, FunctionType):
         return link(value) if is_user_code(value) else _installed_function(value)
+    if type(value) is _Annotations:
+        return link(value.part)
     if isinstance(value, type | ModuleType):
         return link(value) if is_user_code(value) else by_name(value)
     if isinstance(value, typing._SpecialForm):
@@ -76,6 +81,11 @@ def refer_from_code(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts |
         return by_name(type(value))
     if isinstance(value, logging.Logger):
         return b"logger"
+    if isinstance(value, _thread._local):
+        kept = {name: Attempt(part) for name, part in sorted(vars(value).items())}
+        return "thread local", type(value), kept
+    if isinstance(value, contextvars.ContextVar):
+        return "context variable", value.name, Attempt(value.get(None))
     return refer(value, link)
 
 
@@ -109,7 +119,20 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
     if not users:
         return by_name(function)
     code = function.__code__
-    return "wrapper", f"{function.__globals__.get('__name__')}:{code.co_name}", *users
+    module = str(function.__globals__.get("__name__"))
+    read = [] if module in _BLIND_WRAPPERS else [_Annotations(inner) for inner in users if _annotated(inner)]
+    return "wrapper", f"{module}:{code.co_name}", *users, *read
+
+
+class _Annotations:
+    """The annotations of a function that an installed wrapper may read."""
+
+    def __init__(self, function: FunctionType):
+        self.part = CodePart(Part.ANNOTATIONS, function)
+
+
+def _annotated(value: Any) -> bool:
+    return isinstance(value, FunctionType) and has_part(value, Part.ANNOTATIONS)
 
 
 def _is_filled(cell: Any) -> bool:

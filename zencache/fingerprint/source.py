@@ -16,10 +16,10 @@ from types import CodeType, FunctionType
 from typing import Any, Generic, TypeVar
 
 from zencache.fingerprint import compiled
-from zencache.fingerprint.normal_form import Function
+from zencache.fingerprint.normal_form import Definition, Function
 from zencache.fingerprint.observation import has_changed
 from zencache.fingerprint.ownership import file_of_function
-from zencache.fingerprint.syntax import first_line
+from zencache.fingerprint.syntax import first_line, stands_in
 
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may not show in the time of the next one
 T = TypeVar("T")
@@ -73,20 +73,22 @@ class Source:
         self._index(self._tree.body, "")
         self._lambdas_indexed = False
 
-    def _index(self, body: list[ast.stmt], prefix: str) -> None:
+    def _index(self, body: list[ast.stmt], prefix: str, outer: tuple[Definition, ...] = ()) -> None:
         for node in body:
             kind = type(node)
             if kind in _SIMPLE:
                 continue
+            if isinstance(node, Definition):
+                stands_in(node, outer)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.setdefault((node.name, first_line(node)), []).append(node)
-                self._index(node.body, f"{prefix}{node.name}.<locals>.")
+                self._index(node.body, f"{prefix}{node.name}.<locals>.", (*outer, node))
             elif isinstance(node, ast.ClassDef):
                 self.classes.setdefault(prefix + node.name, []).append(node)
-                self._index(node.body, f"{prefix}{node.name}.")
+                self._index(node.body, f"{prefix}{node.name}.", (*outer, node))
             else:
                 for block in _blocks(node):
-                    self._index(block, prefix)
+                    self._index(block, prefix, outer)
 
     def functions(self, code: CodeType) -> list[Function]:
         """The definitions that compile to this code; several only where they cannot be told apart."""

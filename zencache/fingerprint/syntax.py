@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from zencache.fingerprint.normal_form import Dropped, Function, Syntax, Writer
+from zencache.fingerprint.normal_form import Decorators, Definition, Function, Syntax, Writer
 
 
 class ClassStatement:
@@ -34,15 +34,15 @@ class ClassStatement:
                 return statement
         return None
 
-    def frame(self, drop: Dropped) -> Syntax:
+    def frame(self, decorators: Decorators) -> Syntax:
         """Decorators, bases, keywords, annotations and all statements that name nothing of the above."""
-        writer = Writer(drop)
+        writer = Writer(decorators, around(self._node))
         writer.class_frame(self._node, self._rest)
         return writer.finish()
 
-    def written(self, name: str, drop: Dropped) -> tuple[Syntax, ...]:
+    def written(self, name: str, decorators: Decorators) -> tuple[Syntax, ...]:
         """What the body says of one name: several definitions for a property or an overload."""
-        return tuple(_part_syntax(part, drop) for part in self._parts[name])
+        return tuple(_part_syntax(part, decorators) for part in self._parts[name])
 
 
 class ClassSyntax:
@@ -67,16 +67,30 @@ class ClassSyntax:
         return self._written[name]
 
 
-def function_syntax(node: Function, drop: Dropped) -> Syntax:
+def function_syntax(node: Function, decorators: Decorators) -> Syntax:
     """The normal form of a function; its own defaults are left out, since they count by value."""
-    writer = Writer(drop)
+    writer = Writer(decorators, around(node))
     writer.function(node, with_defaults=False)
     return writer.finish()
 
 
-def is_decorated(node: Function, drop: Dropped) -> bool:
+def is_decorated(node: Function, decorators: Decorators) -> bool:
     """Whether decorators other than zencache's stand above a function."""
-    return bool(Writer(drop)._decorators(node))
+    return Writer(decorators, around(node)).is_decorated(node)
+
+
+def around(node: ast.AST) -> tuple[Definition, ...]:
+    """The definitions that a definition stands in, outermost first."""
+    found: tuple[Definition, ...] = getattr(node, _AROUND, ())
+    return found
+
+
+def stands_in(node: Definition, outer: tuple[Definition, ...]) -> None:
+    """Note the definitions around a definition, which a syntax tree does not say."""
+    setattr(node, _AROUND, outer)
+
+
+_AROUND = "zencache_around"
 
 
 def first_line(node: ast.ClassDef | Function) -> int:
@@ -85,7 +99,7 @@ def first_line(node: ast.ClassDef | Function) -> int:
     return min([decorator.lineno for decorator in decorators] + [node.lineno])
 
 
-def _part_syntax(node: ast.AST, drop: Dropped) -> Syntax:
-    writer = Writer(drop)
+def _part_syntax(node: ast.AST, decorators: Decorators) -> Syntax:
+    writer = Writer(decorators, around(node))
     writer.node(node)
     return writer.finish()
