@@ -14,7 +14,7 @@ from zencache.fingerprint import compiled
 from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
 from zencache.fingerprint.definition import function_syntaxes
 from zencache.fingerprint.encoder import ATOMS, Encoder
-from zencache.fingerprint.fields import defaults_of, fields_of, is_local
+from zencache.fingerprint.fields import defaults_of, fields_of, is_local, registered_in
 from zencache.fingerprint.namespace import (
     MISSING,
     Variable,
@@ -266,7 +266,7 @@ class _Graph:
         held = defaults_of(kind)
         if not bodies or is_local(kind):
             held = (*annotations_of(kind), *fields_of(kind))
-        for name, value in held:
+        for name, value in (*held, *registered_in(kind)):
             self._held(node, name, value)
         for name, value in live_extras(kind, bodies, generated=_is_generated):
             self._held(node, name, value)
@@ -300,6 +300,9 @@ class _Graph:
 
     def _describe_part(self, node: _Node) -> None:
         part: CodePart = node.target
+        if part.kind is Part.SUBCLASSES:
+            node.parts.append(self._value(node, type.__subclasses__(part.target), node.name))
+            return
         if part.kind is not Part.ANNOTATIONS:
             node.parts.append(encode(text_of(part)))
             return
@@ -335,6 +338,7 @@ class _Graph:
             if problem:
                 self._untracked[f"{problem} in {node.label}"] = None
             if module is None or not is_user_code(module):  # the same before and after it is imported
+                self._note_reader(f"{reference.root}:{'.'.join(reference.chain)}")
                 return encode(("name", f"{reference.root}:{'.'.join(reference.chain)}"))
             held = Variable(("module", id(module)), module.__name__, module.__name__, module)
             return self._variable(node, held, reference.chain, may_import=True)
@@ -378,8 +382,8 @@ class _Graph:
                 self._note_reader(f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}")
             elif chain[:1] == ("__annotations__",) and has_part(value, Part.ANNOTATIONS):
                 return token + node.link(self._part_node(CodePart(Part.ANNOTATIONS, value)))
-            self._note_read(chain[1:])
             told = attribute_of_definition(value, chain)
+            self._note_read(chain if told is MISSING else chain[1:])
             return token if told is MISSING else token + self._value(node, told, held.name, held.module)
         self._note_read(chain)
         constant = self._constant_node(held)

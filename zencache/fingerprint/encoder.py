@@ -21,6 +21,7 @@ from typing import Any
 
 from zencache.digest import encode
 from zencache.exceptions import UnfingerprintableError
+from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.scientific import scientific_parts
 
 Parts = tuple[Any, ...]
@@ -46,6 +47,8 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     datetime.timedelta: lambda v: ("timedelta", v.days, v.seconds, v.microseconds),
     zoneinfo.ZoneInfo: lambda v: ("zone", v.key),
     re.Pattern: lambda v: ("pattern", v.pattern, v.flags),
+    typing.TypeVar: lambda v: ("type variable", v.__name__, v.__bound__, v.__constraints__),
+    typing.NewType: lambda v: ("new type", v.__name__, v.__supertype__),
     typing.ForwardRef: lambda v: ("forward", v.__forward_arg__),
 }
 
@@ -165,7 +168,7 @@ class Encoder:
             # Pythons differ in how they name a combination of flags.
             return "enum", kind, value._value_ if isinstance(value, enum.Flag) else value._name_
         if isinstance(value, pathlib.PurePath):
-            return "path", kind.__name__, str(value)
+            return "path", kind if is_user_code(kind) else kind.__name__, str(value)
         if isinstance(value, set | frozenset):
             plain = set(value) if isinstance(value, set) else frozenset(value)
             return "set", kind, plain, state_of(value, getattr(value, "__dict__", None))
@@ -179,7 +182,9 @@ class Encoder:
         except Exception as error:
             raise self._fail(value) from error
         if isinstance(reduced, str):
-            return "global", type(value), reduced
+            if not reduced.replace(".", "").isidentifier():  # e.g. what `numpy.frompyfunc` makes
+                raise self._fail(value)
+            return "global", type(value), reduced, _hidden(value)
         maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         return (
             "object",
@@ -188,7 +193,26 @@ class Encoder:
             state_of(value, state),
             None if items is None else list(items),
             None if pairs is None else [tuple(pair) for pair in pairs],
+            *(() if (hidden := _hidden(value)) is None else (hidden,)),
         )
+
+
+def _hidden(value: Any) -> dict[str, Attempt] | None:
+    """The attributes of an instance whose class says itself how it is pickled, and may leave some out."""
+    kind = type(value)
+    if not any(is_user_code(getattr(kind, name, None)) for name in _PICKLING):
+        return None
+    slots = [
+        name
+        for parent in kind.__mro__
+        for name, member in vars(parent).items()
+        if isinstance(member, types.MemberDescriptorType) and hasattr(value, name)
+    ]
+    attributes = {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
+    return {name: Attempt(part) for name, part in state_of(value, attributes).items()}
+
+
+_PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
 def state_of(value: Any, state: Any) -> Any:

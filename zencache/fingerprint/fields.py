@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from abc import _get_dump  # type: ignore[attr-defined]
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -83,6 +84,14 @@ def _parts(name: str, holder: Any, parts: tuple[str, ...]) -> Named:
     if holder is not None:
         for part in parts:
             yield f"{name}.{part}", getattr(holder, part, None)
+
+
+def registered_in(kind: type) -> Named:
+    """The classes that were registered as subclasses of an abstract one, which holds them weakly."""
+    if "_abc_impl" in vars(kind):
+        registry = {reference() for reference in _get_dump(kind)[0]} - {None}
+        if registry:
+            yield "registered", registry
 
 
 def decorated_in(kind: type) -> set[str]:

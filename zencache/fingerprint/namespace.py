@@ -68,6 +68,8 @@ def attribute_of_module(module: ModuleType, name: str, *, may_import: bool) -> V
         submodule, _ = _import(full_name)
     if submodule is not None:
         return Variable(("module", id(submodule)), full_name, full_name, submodule)
+    if is_user_code(type(module)):
+        return Variable(("class", id(type(module))), full_name, type(module).__qualname__, type(module))
     return variable(contents, "__getattr__")
 
 

@@ -31,7 +31,12 @@ BLIND_DECORATORS = {
 _ACCESSORS = frozenset({("setter",), ("getter",), ("deleter",)})
 # Attributes of code that do not count where nothing reads them, and the root of a reference that tells
 # that they are read from something which no name leads to.
-READ_ATTRIBUTES = {"__annotations__": "<annotations>", "__doc__": "<docstrings>", "__dict__": "<order>"}
+READ_ATTRIBUTES = {
+    "__annotations__": "<annotations>",
+    "__doc__": "<docstrings>",
+    "__dict__": "<order>",
+    "__subclasses__": "<subclasses>",
+}
 _DYNAMIC = frozenset({"eval", "exec", "globals", "vars", "locals", "compile"})
 
 
@@ -73,7 +78,7 @@ class _Scope:
 
     kind: str  # "module", "class", "function" or "comprehension"
     bound: set[str] = field(default_factory=set)
-    imports: dict[str, Reference] = field(default_factory=dict)
+    imports: dict[str, list[Reference]] = field(default_factory=dict)
     outward: set[str] = field(default_factory=set)
     loads: list[Reference] = field(default_factory=list)
     properties: set[str] = field(default_factory=set)
@@ -226,7 +231,7 @@ class Writer:
     def _bind_import(self, name: str, reference: Reference) -> None:
         scope = self._scopes[-1]
         scope.bound.add(name)
-        scope.imports[name] = reference
+        scope.imports.setdefault(name, []).append(reference)  # several, where one is tried before another
 
     # -- scopes
 
@@ -239,8 +244,8 @@ class Writer:
             if load.level is not None or load.root in scope.outward or load.root not in scope.bound:
                 outer.loads.append(load)
             elif load.root in scope.imports:
-                module = scope.imports[load.root]
-                outer.loads.append(module._replace(chain=module.chain + load.chain))
+                for module in scope.imports[load.root]:
+                    outer.loads.append(module._replace(chain=module.chain + load.chain))
             else:
                 outer.loads += [Reference(READ_ATTRIBUTES[n]) for n in load.chain if n in READ_ATTRIBUTES]
 
@@ -308,8 +313,8 @@ class Writer:
             if root in scope.properties and chain in _ACCESSORS:
                 return BLIND
             if root in scope.bound - scope.outward:
-                imported = scope.imports.get(root)
-                return _imported_decorator(imported, chain) if imported else OTHER
+                kinds = {_imported_decorator(each, chain) for each in scope.imports.get(root, ())}
+                return kinds.pop() if len(kinds) == 1 else OTHER
         return self._decorators_of_module(root, chain)
 
     def _scope_of(self, node: Definition) -> _Scope:
@@ -372,6 +377,17 @@ class Writer:
             self.node(ast.Assign([node.target], node.value))
 
     # -- what only exists when the code runs
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        """``sys.modules["a"]`` and ``globals()["a"]``."""
+        match _dotted(_called(node.value)), node.slice:
+            case ("sys", "modules"), ast.Constant(value=str(target)):
+                self._load(Reference(target, (), 0))
+            case ("sys", "modules"), _:
+                self._dynamic["`sys.modules` with a computed name"] = None
+            case ("globals",), ast.Constant(value=str(target)):
+                self._load(Reference(target))
+        self._plain(node)
 
     def _call(self, node: ast.Call) -> None:
         name = _last_name(node.func)
@@ -495,4 +511,5 @@ _SPECIAL: dict[type, Callable[[Any, Any], None]] = {  # each takes the type of n
     ast.ClassDef: Writer._inner_class,
     ast.AnnAssign: Writer._annotated_assignment,
     ast.Call: Writer._call,
+    ast.Subscript: Writer._subscript,
 }

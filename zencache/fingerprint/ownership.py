@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 import sysconfig
@@ -18,6 +19,7 @@ _INSTALLED_ROOTS = tuple(
         for form in (os.path.abspath, os.path.realpath)
     }
 )
+_MADE_BY_CODE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _INSTALLED_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
@@ -74,7 +76,13 @@ def _is_user_module_name(name: str) -> bool:
 
 
 def _is_made_by_types(kind: type) -> bool:
-    """Whether :func:`types.new_class` made a class, as ``make_dataclass`` lets it before Python 3.12."""
+    """Whether a class only says that it is Python's own.
+
+    It does if :func:`types.new_class` made it, as ``make_dataclass`` lets it before Python 3.12, or ``exec``
+    in a namespace without a name.
+    """
+    if kind.__module__ == "builtins":
+        return bool(kind.__flags__ & _MADE_BY_CODE) and vars(builtins).get(kind.__name__) is not kind
     return kind.__module__ == "types" and vars(types).get(kind.__name__) is not kind
 
 

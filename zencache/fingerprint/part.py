@@ -1,4 +1,4 @@
-"""Parts of code that count only where something reads them: annotations, docstrings, text and order."""
+"""Parts of code that count only where something reads them: docstrings, annotations and the like."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Part(str, Enum):
     DOCSTRING = "docstring"
     SOURCE = "source"
     ORDER = "order"
+    SUBCLASSES = "subclasses"
 
     def __str__(self) -> str:
         return self.value
@@ -55,6 +56,7 @@ PART_OF_ATTRIBUTE = {
     "__annotations__": Part.ANNOTATIONS,
     "__doc__": Part.DOCSTRING,
     "__dict__": Part.ORDER,
+    "__subclasses__": Part.SUBCLASSES,
 }
 PART_OF_ROOT = {root: PART_OF_ATTRIBUTE[attribute] for attribute, root in READ_ATTRIBUTES.items()}
 PART_OF_ROOT |= dict.fromkeys(("vars", "globals", "locals"), Part.ORDER)
@@ -66,6 +68,8 @@ def has_part(target: Any, kind: Part) -> bool:
         return isinstance(target, FunctionType) and bool(target.__annotations__)
     if kind is Part.DOCSTRING:
         return bool(target.__doc__)
+    if kind is Part.SUBCLASSES:
+        return isinstance(target, type) and bool(type.__subclasses__(target))
     if kind is Part.ORDER:
         return isinstance(target, type | ModuleType)
     return not isinstance(target, ModuleType)

@@ -85,8 +85,15 @@ def refer_from_code(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts |
         kept = {name: Attempt(part) for name, part in sorted(vars(value).items())}
         return "thread local", type(value), kept
     if isinstance(value, contextvars.ContextVar):
-        return "context variable", value.name, Attempt(value.get(None))
+        return "context variable", value.name, Attempt(_held_by(value))
     return refer(value, link)
+
+
+def _held_by(context_variable: contextvars.ContextVar[Any]) -> Any:
+    try:
+        return context_variable.get()
+    except LookupError:
+        return None
 
 
 def undecorated(value: Any) -> Any:

@@ -55,7 +55,8 @@ def _subclass(value: Any, base: type) -> Parts:
 
 
 def _dtype(dtype: Any) -> Parts:
-    return dtype.str, dtype.name, None if dtype.fields is None else dtype.descr
+    noted = () if dtype.metadata is None else (dict(dtype.metadata),)
+    return dtype.str, dtype.name, None if dtype.fields is None else dtype.descr, *noted
 
 
 def _pandas(value: Any, pandas: Any) -> Parts | None:
