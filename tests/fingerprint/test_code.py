@@ -1068,3 +1068,23 @@ def test_threads_agree(load):
     for thread in threads:
         thread.join()
     assert found == [key(code_of(module.step))] * 8
+
+
+def test_what_is_read_of_one_function_is_a_unit_of_its_own(load):
+    module = load(
+        "def h(x: int): return x\ndef other(x: int): return x\ndef step(): return other(h.__annotations__)"
+    )
+    assert labels(code_of(module.step)) == ["main.step", "main.other", "main.h", "main.h (annotations)"]
+
+
+def test_a_reader_of_annotations_makes_those_of_all_that_is_reached_count(load):
+    module = load(
+        "import inspect\ndef h(x: int): return x\ndef other(): return h\ndef step(): return inspect.signature(other())"
+    )
+    assert labels(code_of(module.step)) == ["main.step", "main.other", "main.h", "main.h (annotations)"]
+
+
+def test_a_function_that_numpy_has_swallowed_is_an_error(load):
+    module = load("import numpy as np\nF = np.frompyfunc(lambda x: x, 1, 1)\ndef step(): return F(1)")
+    with pytest.raises(UnfingerprintableError, match="`F` in module"):
+        code_of(module.step)
