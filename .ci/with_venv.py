@@ -6,7 +6,8 @@
 The environment is `.venv` beside pyproject.toml, with this project installed editable and one of its
 extras: `test` for `-m pytest`, else `examples`, unless --extra names another. The first call installs;
 later ones start at once, until pyproject.toml changes. The exit code is the command's, or 2 when it was
-not started.
+not started. `test` also brings TFX's `ml-pipelines-sdk`, in a folder of its own, `.venv/tfx-sdk`, which
+only the tests look into; if it cannot be had, they say that they skip what needs it.
 """
 
 # Standard library only, and Python 3.8 syntax, so that an old Python gets a message and no traceback.
@@ -28,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COVERS = {"test": {"test", "examples"}}  # `test` brings everything that `examples` does
 # What ml-metadata's wheels ask for, by Python version.
 OLDEST_GLIBC = {(3, 10): (2, 17), (3, 11): (2, 17), (3, 12): (2, 39), (3, 13): (2, 39)}
+# What TFX's SDK needs to run a pipeline here, beyond what `test` brings. Not an extra of pyproject.toml: the
+# SDK says that it is for Python before 3.11, and its own requirements would hold back those of `test`.
+TFX_SDK = ["portpicker>=1.3.1,<2", "docker>=7,<8", "google-api-python-client>=1.8,<2", "httplib2<1"]
 NEEDED = "Linux x86-64 with CPython 3.10 or 3.11 (glibc 2.17 or newer), or 3.12 or 3.13 (glibc 2.39 or newer)"
 
 
@@ -224,8 +228,24 @@ class Environment:
         self.write_stamp(set(), is_ours)  # while pip works, nothing counts as installed
         pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run_or_refuse([*pip, "-e", f"{self.root}[{extra}]"], "pip did not install the packages")
+        if extra == "test":
+            self.install_tfx_sdk(pip)
         self.write_stamp(others | {extra}, is_ours)
         say("Installed.")
+
+
+    def install_tfx_sdk(self, pip: list[str]) -> None:
+        """TFX's SDK of the installed ml-metadata's version, beside the packages and not among them."""
+        code = "from importlib.metadata import version; print(version('ml-metadata'))"
+        try:
+            done = subprocess.run([str(self.python), "-c", code], capture_output=True)
+            minor = ".".join(done.stdout.decode().split(".")[:2])
+            target = ["--target", str(self.folder / "tfx-sdk"), "--upgrade"]
+            flags = ["--no-deps", "--ignore-requires-python"]
+            sdk = f"ml-pipelines-sdk=={minor}.*"
+            run_or_refuse([*pip, *target, *flags, sdk, *TFX_SDK], "pip did not install the TFX SDK")
+        except (Refused, OSError) as refusal:
+            say(f"{refusal}\nGoing on: the tests with the real TFX will be skipped.")
 
 
 def say(text: str) -> None:

@@ -188,3 +188,43 @@ def test_a_failing_installation_shows_everything_that_was_written(with_venv):
     with pytest.raises(with_venv.Refused) as refusal:
         with_venv.run_or_refuse([sys.executable, "-u", "-c", script], "It failed")
     assert str(refusal.value).startswith("first\nsecond\n\nIt failed (exit code 3): ")
+
+
+@pytest.fixture
+def pip(with_venv, environment, monkeypatch):
+    """The command lines that an installation runs; nothing is installed."""
+    commands = []
+    monkeypatch.setattr(with_venv, "run_or_refuse", lambda command, failure: commands.append(command))
+    return commands
+
+
+def test_the_tests_get_the_tfx_sdk_of_the_installed_ml_metadata_in_a_folder_of_its_own(environment, pip):
+    environment.python.unlink()
+    environment.python.write_text("#!/bin/sh\necho 1.21.0\n")
+    environment.python.chmod(0o755)
+    environment.install("test")
+    _, sdk = pip
+    assert "ml-pipelines-sdk==1.21.*" in sdk
+    assert sdk[sdk.index("--target") + 1] == str(environment.folder / "tfx-sdk")
+    assert {"--no-deps", "--ignore-requires-python"} < set(sdk)
+    assert environment.installed() == {"test", "examples"}
+
+
+def test_only_the_tests_get_the_tfx_sdk(environment, pip):
+    environment.install("examples")
+    assert len(pip) == 1
+
+
+def test_without_the_tfx_sdk_the_environment_is_usable_and_says_what_is_skipped(
+    with_venv, environment, monkeypatch, capsys
+):
+    def fail_for_the_sdk(command, failure):
+        if "--target" in command:
+            raise with_venv.Refused("no matching distribution")
+
+    monkeypatch.setattr(with_venv, "run_or_refuse", fail_for_the_sdk)
+    environment.install("test")
+    assert environment.installed() == {"test", "examples"}
+    shown = capsys.readouterr().err
+    assert "no matching distribution" in shown
+    assert "tests with the real TFX will be skipped" in shown

@@ -73,6 +73,12 @@ def load(
         ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded.
         MaterializerError: the type or the materializer is gone, or the files cannot be read.
     """
+    if not artifact.digest:
+        raise MaterializerError(
+            "This artifact was not made by zencache, which cannot tell how its files become a value.",
+            facts={"uri": artifact.uri, "type": artifact.type},
+            hint="Read the files at its URI with the tool that made them.",
+        )
     if artifact.is_external:
         raise MaterializerError(
             "An external file is not in the artifact store.",

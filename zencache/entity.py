@@ -107,6 +107,7 @@ class CacheEntry:
         duration: seconds its step took.
         finished: when it was completed, in seconds since the epoch.
         outputs: output name -> artifact.
+        node: ``<pipeline>.<node>`` of that execution; empty if that is not known.
     """
 
     cache_key: str
@@ -114,6 +115,7 @@ class CacheEntry:
     duration: float
     finished: float
     outputs: Mapping[str, Artifact]
+    node: str = ""
 
 
 class Outcome(str, Enum):
@@ -168,7 +170,8 @@ class Execution:
     those of some to what they were, in short; a cached execution has none of its own: those of
     ``source_id``, which it was taken from, are the same.
     ``duration`` is in seconds. ``untracked`` says what the key could not follow, ``not_kept`` why a
-    completed one is no cache entry.
+    completed one is no cache entry. ``is_foreign``: another tool recorded it, such as TFX, so that there is
+    neither key nor decision; ``run`` may be empty.
     """
 
     id: int
@@ -190,6 +193,7 @@ class Execution:
     facts: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from zencache.entity import Artifact, Quarantine
 from zencache.environment import environment_facts
 from zencache.exceptions import ConfigurationError, NotFoundError
 from zencache.project import Project
-from zencache.view import ArtifactView, Run, StepView
+from zencache.view import ArtifactView, Run, StepView, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def impact(artifact: ArtifactView, *, project: Project) -> Impact:
     starts = {one.id for one in same}
     edges = lineage.downstream(read, starts)
     below = read.artifacts_by_id({edge.artifact_id for edge in edges if edge.is_output} - starts)
-    steps = StepView.of(project.stores, {edge.execution_id for edge in edges})
+    steps = steps_of(project.stores, read.executions_by_id({edge.execution_id for edge in edges}))
     runs = {step.run.name: step.run for step in steps}
     return Impact(
         same=tuple(ArtifactView(project.stores, one) for one in same),

@@ -12,7 +12,7 @@ from zencache.pipeline_view import PipelineView
 from zencache.project import Project
 from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
 from zencache.statistics import Statistics, statistics
-from zencache.view import ArtifactView, Run, StepView, run_named
+from zencache.view import ArtifactView, Run, StepView, run_named, run_of
 from zencache.why import Comparison, compare
 
 
@@ -99,13 +99,14 @@ class Repository(Project):
                 continue
             if step is not None and execution.step != step:
                 continue
-            if execution.run not in runs:
-                runs[execution.run] = run_named(self.stores, execution.run)
-            if pipeline is not None and runs[execution.run].pipeline != pipeline:
+            run = runs[execution.run] if execution.run in runs else run_of(self.stores, execution)
+            if run.record.id:
+                runs[execution.run] = run
+            if pipeline is not None and run.pipeline != pipeline:
                 continue
             if limit is not None and len(found) >= limit:
                 break
-            found.append(StepView(self.stores, runs[execution.run], execution))
+            found.append(StepView(self.stores, run, execution))
         return found[::-1]
 
     def _newest_executions(self, step: str | None, pipeline: str | None) -> Iterator[Execution]:

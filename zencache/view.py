@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from zencache import artifact_value, lineage
@@ -18,9 +18,10 @@ from zencache.why import Why, why
 class Run:
     """One invocation of a pipeline."""
 
-    def __init__(self, stores: Stores, run: PipelineRun):
+    def __init__(self, stores: Stores, run: PipelineRun, executions: Sequence[Execution] | None = None):
         self._stores = stores
         self._run = run
+        self._executions = executions
 
     @property
     def record(self) -> PipelineRun:
@@ -69,7 +70,9 @@ class Run:
     @functools.cached_property
     def steps(self) -> Steps:
         """Its steps in wiring order, by name, position or slot; those never reached are ``skipped``."""
-        executions = self._stores.metadata.read.executions_of_run(self._run.id)
+        executions = self._executions
+        if executions is None:
+            executions = self._stores.metadata.read.executions_of_run(self._run.id)
         latest = {execution.node: execution for execution in executions}
         wired = {row["name"]: row for row in self._run.definition.get("steps", [])}
         views: dict[str, StepView] = {}
@@ -86,7 +89,12 @@ class Run:
         for row in self._run.definition.get("steps", []):
             if row["name"] == step:
                 return list(dict.fromkeys([*(source for source, _ in row["inputs"].values()), *row["after"]]))
-        return []
+        if self._run.definition or step not in self.steps:
+            return []
+        # Another tool's run: the artifacts tell.
+        taken = {artifact.id for artifact in self.steps[step].execution.inputs.values()}
+        makers = {a.id: name for name, view in self.steps.items() for a in view.execution.outputs.values()}
+        return [name for name in self.steps if name in {makers[id_] for id_ in taken & makers.keys()}]
 
     def __repr__(self) -> str:
         return f"<run {self.name}: {self.status}>"
@@ -136,13 +144,6 @@ class StepView:
         self._stores = stores
         self.run = run
         self.execution = execution
-
-    @classmethod
-    def of(cls, stores: Stores, execution_ids: Iterable[int]) -> list[StepView]:
-        """The steps behind some executions, whichever runs they are of; oldest first."""
-        executions = stores.metadata.read.executions_by_id(execution_ids)
-        runs = {name: run_named(stores, name) for name in {execution.run for execution in executions}}
-        return [cls(stores, runs[execution.run], execution) for execution in executions]
 
     @property
     def id(self) -> int:
@@ -237,10 +238,14 @@ class StepView:
     @property
     def source_run(self) -> Run:
         """The run in which its outputs were made: another one if it was cached."""
-        if self.execution.source_id is None:
+        if not self.is_cached:
             return self.run
-        (source,) = self._stores.metadata.read.executions_by_id([self.execution.source_id])
-        return run_named(self._stores, source.run)
+        if self.execution.source_id is None:  # another tool's: the artifacts tell
+            makers = [artifact.producer_step for artifact in self.outputs.values()]
+            return next((maker.run for maker in makers if maker is not None), self.run)
+        for source in self._stores.metadata.read.executions_by_id([self.execution.source_id]):
+            return run_of(self._stores, source)
+        return self.run
 
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.status}>"
@@ -271,7 +276,7 @@ class ArtifactView:
 
     @property
     def digest(self) -> str:
-        """Digest of its content: ``blake3:`` and 64 hex digits."""
+        """Digest of its content: ``blake3:`` and 64 hex digits; empty if another tool made it."""
         return self.artifact.digest
 
     @property
@@ -312,7 +317,8 @@ class ArtifactView:
     def runs(self) -> list[Run]:
         """Every run that made, reused or took it, oldest first."""
         steps = self._steps_of(edge.execution_id for edge in self._edges())
-        return sorted({view.run.name: view.run for view in steps}.values(), key=lambda run: run.record.id)
+        runs = {view.run.name: view.run for view in steps if view.run.name}
+        return sorted(runs.values(), key=lambda run: run.record.id)
 
     def upstream(
         self, types: str | Iterable[str] | None = None, depth: int | None = None
@@ -353,11 +359,11 @@ class ArtifactView:
         return self._stores.metadata.read.edges_of_artifacts([self.id])
 
     def _steps_of(self, execution_ids: Iterable[int]) -> list[StepView]:
-        return StepView.of(self._stores, execution_ids)
+        return steps_of(self._stores, self._stores.metadata.read.executions_by_id(execution_ids))
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """What else was recorded about it."""
+        """What else was recorded about it; if another tool did, its declared and custom properties."""
         return self.artifact.properties
 
     def read(self) -> Any:
@@ -366,7 +372,8 @@ class ArtifactView:
         Raises:
             ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded. No look-up
                 finds them any more: the next run makes them again.
-            MaterializerError: its type or materializer is gone, or the files cannot be read.
+            MaterializerError: its type or materializer is gone, or the files cannot be read, or another
+                tool made it, so that only its address is known.
         """
         try:
             return artifact_value.load(self._stores.artifacts, self.artifact)
@@ -375,7 +382,29 @@ class ArtifactView:
             raise
 
     def __repr__(self) -> str:
-        return f"<artifact {self.id}: {self.type}, {self.size} bytes, {self.digest[:15]}…>"
+        content = f"{self.size} bytes, {self.digest[:15]}…" if self.digest else self.uri
+        return f"<artifact {self.id}: {self.type}, {content}>"
+
+
+def run_of(stores: Stores, execution: Execution) -> Run:
+    """The run that an execution belongs to; a nameless one with it alone where none is recorded."""
+    run = stores.metadata.read.run(execution.run)
+    if run is not None:
+        return Run(stores, run)
+    started = execution.started or datetime.fromtimestamp(0, timezone.utc)
+    return Run(stores, PipelineRun(0, execution.run, "", execution.status, started), [execution])
+
+
+def steps_of(stores: Stores, executions: Iterable[Execution]) -> list[StepView]:
+    """The views of some executions, each in its run."""
+    runs: dict[str, Run] = {}
+    views = []
+    for execution in executions:
+        run = runs[execution.run] if execution.run in runs else run_of(stores, execution)
+        if run.record.id:
+            runs[execution.run] = run
+        views.append(StepView(stores, run, execution))
+    return views
 
 
 def run_named(stores: Stores, name: str) -> Run:

@@ -137,6 +137,8 @@ def _has_failed(execution: Execution | None) -> bool:
 def reason_text(execution: Execution) -> str:
     """The reason of a decision in words, with the level that made it where a level did."""
     decision = execution.decision
+    if execution.is_foreign:
+        return "another tool recorded it, without a reason"
     if decision is None:
         return (
             "it was never decided"
@@ -316,6 +318,9 @@ def compare(
         found: tuple[Difference, ...]
         if node not in now or node not in before:
             found = (Difference("step", f"only in {runs[node in now].name}"),)
+        elif now[node].is_foreign and before[node].is_foreign:
+            mine, other = (replace(e, key_parts=_recorded_parts(e)) for e in (now[node], before[node]))
+            found = differences(mine, other, _makers(executions[1], mine), statuses)
         elif not (now[node].key_parts and before[node].key_parts):
             found = _undecided(node, runs, (before[node], now[node]))
         else:
@@ -325,12 +330,24 @@ def compare(
     return Comparison((runs[0].name, runs[1].name), tuple(steps))
 
 
+def _recorded_parts(execution: Execution) -> dict[str, str]:
+    """What another tool recorded of what went into an execution: no key, but parameters and inputs."""
+    inputs = {f"input {name}": str(artifact.id) for name, artifact in execution.inputs.items()}
+    return {f"parameter {name}": repr(value) for name, value in execution.parameters.items()} | inputs
+
+
+def _makers(executions: Iterable[Execution], of: Execution) -> dict[str, str]:
+    """Input -> the node of the same run that made it, told by the artifacts alone."""
+    nodes = {artifact.id: e.node for e in executions for artifact in e.outputs.values()}
+    return {name: nodes[artifact.id] for name, artifact in of.inputs.items() if artifact.id in nodes}
+
+
 def _undecided(
     node: str, runs: tuple[PipelineRun, PipelineRun], sides: tuple[Execution, Execution]
 ) -> tuple[Difference, ...]:
     """A step that one of two runs never came to has no key to compare."""
     return tuple(
-        Difference("status", f"{side.status.value} in {run.name}")
+        Difference("status", f"{side.status.value} in {run.name}{', by another tool' * side.is_foreign}")
         for run, side in zip(runs, sides, strict=True)
         if not side.key_parts
     )

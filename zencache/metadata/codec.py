@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
@@ -39,6 +40,8 @@ _STATES = {
     Status.CANCELED: "CANCELED",
 }
 _STATUSES = {state: status for status, state in _STATES.items()} | {"NEW": Status.RUNNING}
+_SCHEMA_OF = "__schema__"  # TFX: a property of this and a name says that the name's text is JSON
+_RESULT = "__execution_result__"  # TFX: what an executor said in the end
 # Event type -> whether the artifact was made. A pending output is none yet.
 _EDGE_KINDS = dict.fromkeys(("INPUT", "DECLARED_INPUT", "INTERNAL_INPUT"), False) | dict.fromkeys(
     ("OUTPUT", "DECLARED_OUTPUT", "INTERNAL_OUTPUT"), True
@@ -89,7 +92,19 @@ def get_json(properties: Any, name: str, records: Records | None = None) -> dict
 def value_of(value: Any) -> Any:
     """The Python value of an MLMD ``Value``."""
     kind = value.WhichOneof("value")
+    if kind in ("struct_value", "proto_value"):  # never zencache's own
+        return _plain(getattr(value, kind))
     return getattr(value, kind) if kind else None
+
+
+def _plain(message: Any) -> Any:
+    """A protobuf message as Python values; the name of its type where that is not known here."""
+    from google.protobuf import json_format
+
+    try:
+        return json_format.MessageToDict(message)
+    except (TypeError, ValueError, json_format.Error):
+        return str(message.type_url)
 
 
 def put_parameters(properties: Any, parameters: Mapping[str, Any], records: Records) -> None:
@@ -131,6 +146,19 @@ def get_parameters(properties: Any, records: Records) -> dict[str, Any]:
         name: json_value.loads(exact[name]) if exact.get(name) else value_of(properties[name])
         for name in sorted(names)
     }
+
+
+def _foreign_parameters(proto: Any) -> dict[str, Any]:
+    """What another tool recorded of an execution: declared properties and custom ones alike."""
+    found: dict[str, Any] = {}
+    for properties in (proto.properties, proto.custom_properties):
+        for name in sorted(properties):
+            if not name.startswith((schema.PREFIX, "__")):
+                found[name] = value_of(properties[name])
+                if f"{_SCHEMA_OF}{name}__" in proto.custom_properties:
+                    with suppress(TypeError, ValueError):
+                        found[name] = json.loads(found[name])
+    return found
 
 
 def _exact_json(value: Any) -> str | None:
@@ -184,6 +212,44 @@ def put_execution(
     return proto
 
 
+def is_ours(proto: Any) -> bool:
+    """Whether zencache recorded this execution: its name then tells its run and node."""
+    return schema.CACHE_KEY in proto.custom_properties
+
+
+def status_of(proto: Any) -> Status:
+    """How far an execution has come; one without a state is taken for running."""
+    return _STATUSES.get(proto.State.Name(proto.last_known_state), Status.RUNNING)
+
+
+def get_foreign_execution(
+    proto: Any,
+    *,
+    run: str,
+    node: str,
+    inputs: Mapping[str, Artifact] | None = None,
+    outputs: Mapping[str, Artifact] | None = None,
+) -> Execution:
+    """The execution of a row that another tool wrote, in the run and node that its contexts tell."""
+    status = status_of(proto)
+    seconds = (proto.last_update_time_since_epoch - proto.create_time_since_epoch) / 1000
+    error = get_json(proto.custom_properties, _RESULT).get("resultMessage", "")
+    return Execution(
+        id=proto.id,
+        step=proto.type,
+        node=node or proto.name or proto.type,
+        run=run,
+        status=status,
+        parameters=_foreign_parameters(proto),
+        duration=0.0 if status is Status.RUNNING else max(0.0, seconds),
+        started=_time(proto.create_time_since_epoch),
+        error=str(error) if status is Status.FAILED else "",
+        inputs=inputs or {},
+        outputs=outputs or {},
+        is_foreign=True,
+    )
+
+
 def get_execution(
     proto: Any,
     records: Records,
@@ -200,7 +266,7 @@ def get_execution(
         step=proto.type,
         node=node.partition("#")[0],
         run=run,
-        status=_STATUSES.get(proto.State.Name(proto.last_known_state), Status.RUNNING),
+        status=status_of(proto),
         parameters=get_parameters(properties, records),
         cache_key=get_text(properties, schema.CACHE_KEY),
         key_parts={} if brief else get_json(properties, schema.KEY_PARTS, records),
@@ -253,7 +319,10 @@ def put_artifact(proto: Any, artifact: Artifact, type_id: int) -> Any:
     if artifact.object.hash != artifact.digest:
         properties[schema.OBJECT].string_value = artifact.object.hash
     for name, value in artifact.properties.items():
-        put_text(properties, name, str(value))
+        if type(value) is int and -_INT32 <= value < _INT32:
+            properties[name].int_value = value  # as TFX reads `is_external`
+        else:
+            put_text(properties, name, str(value))
     return proto
 
 
@@ -272,8 +341,16 @@ def get_artifact(proto: Any) -> Artifact:
         configuration=get_text(properties, schema.CONFIGURATION),
         state=proto.State.Name(proto.state),
         is_lost=schema.LOST in properties and bool(properties[schema.LOST].bool_value),
-        properties={n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)},
+        properties=_artifact_properties(proto),
     )
+
+
+def _artifact_properties(proto: Any) -> dict[str, Any]:
+    """What is recorded of an artifact besides zencache's own facts: declared, custom, and its name."""
+    found = {"name": proto.name} if proto.name else {}
+    for properties in (proto.properties, proto.custom_properties):
+        found.update({n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)})
+    return dict(sorted(found.items())) if len(found) > 1 else found
 
 
 def put_event(proto: Any, names: Iterable[str], kind: str, artifact_id: int | None = None) -> Any:
@@ -292,8 +369,20 @@ def get_edge(proto: Any) -> Edge | None:
     kind = proto.Type.Name(proto.type)
     if kind not in _EDGE_KINDS:
         return None
-    names = tuple(step.key for step in proto.path.steps if step.WhichOneof("value") == "key")
-    return Edge(proto.execution_id, proto.artifact_id, _EDGE_KINDS[kind], names)
+    is_output = _EDGE_KINDS[kind]
+    return Edge(proto.execution_id, proto.artifact_id, is_output, _names(proto.path.steps, is_output))
+
+
+def _names(steps: Iterable[Any], is_output: bool) -> tuple[str, ...]:
+    """``numbers``, and ``numbers[1]`` for the next of a list; a path without keys gets a name, too."""
+    unnamed = "output" if is_output else "input"
+    names: list[str] = []
+    for step in steps:
+        if step.WhichOneof("value") == "key":
+            names.append(step.key or unnamed)
+        elif step.index:
+            names[-1:] = [f"{names[-1] if names else unnamed}[{step.index}]"]
+    return tuple(names or [unnamed])
 
 
 def put_run_facts(proto: Any, run: PipelineRun, records: Records) -> Any:

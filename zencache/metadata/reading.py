@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun, Quarantine
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
+from zencache.metadata.foreign import Membership, Place, foreign_run, is_ours, unlinked_pipeline
 
 _CHUNK = 5_000  # ids asked for in one call
+_FIRST_PAGE = 50
 _PAGE = 500  # executions or artifacts in memory at a time, where all of them are gone through
 
 
@@ -28,10 +30,10 @@ class Reader:
         contexts = self._contexts_by_external_ids([schema.entry_id(key) for key in cache_keys])
         pointers = {context.name: _pointer(context) for context in contexts}
         found = {key: pointer for key, pointer in pointers.items() if pointer is not None}
-        outputs = self._edges([execution_id for execution_id, _, _ in found.values()])
+        outputs = self._edges([execution_id for execution_id, _, _, _ in found.values()])
         return {
-            key: CacheEntry(key, execution_id, duration, finished, outputs[execution_id][1])
-            for key, (execution_id, duration, finished) in found.items()
+            key: CacheEntry(key, execution_id, duration, finished, outputs[execution_id][1], node)
+            for key, (execution_id, duration, finished, node) in found.items()
         }
 
     def all_entries(self, cache_key: str) -> list[CacheEntry]:
@@ -111,8 +113,7 @@ class Reader:
             names = [context.name for context in contexts]
             contexts = contexts[: names.index(before)] if before in names else []
         return [
-            codec.get_run(c, self._records)
-            for c in (contexts if last is None else contexts[max(0, len(contexts) - last) :])
+            self._run(c) for c in (contexts if last is None else contexts[max(0, len(contexts) - last) :])
         ]
 
     def run_names(self, pipeline: str | None = None) -> list[str]:
@@ -128,24 +129,45 @@ class Reader:
                 return []
             contexts = self._call(lambda store: store.get_children_contexts_by_context(parent.id))
             contexts = [context for context in contexts if context.type == schema.PIPELINE_RUN]
+            if schema.LAST_RUN not in parent.custom_properties:  # not of zencache, which links every run
+                contexts += self._runs_without_parents(pipeline)
         return sorted(contexts, key=_id)
 
+    def _runs_without_parents(self, pipeline: str) -> list[Any]:
+        """Runs of a pipeline that its writer did not put below it, as old versions of TFX did not."""
+        runs = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE_RUN))
+        foreign = [run for run in runs if not is_ours(run)]
+        return [run for run in foreign if unlinked_pipeline(self._connection, run.id) == pipeline]
+
     def run(self, name: str) -> PipelineRun | None:
-        context = self._context(schema.PIPELINE_RUN, name)
-        return codec.get_run(context, self._records) if context else None
+        context = self._context(schema.PIPELINE_RUN, name) if name else None
+        return self._run(context) if context else None
+
+    def _run(self, context: Any) -> PipelineRun:
+        run = codec.get_run(context, self._records)
+        return run if is_ours(context) else foreign_run(self._connection, run)
 
     def executions_of_run(self, run_id: int) -> list[Execution]:
         """The executions of a run, in the order in which they were recorded."""
-        return self._executions(lambda store: store.get_executions_by_context(run_id))
+        return self._executions(lambda store: store.get_executions_by_context(run_id), run_id=run_id)
 
     def executions_by_id(self, execution_ids: Iterable[int]) -> list[Execution]:
-        wanted = sorted(set(execution_ids))
-        return self._executions(lambda store: store.get_executions_by_id(wanted)) if wanted else []
+        return self._by_id(execution_ids, Membership(self._connection))
 
-    def brief_executions(self, execution_ids: Iterable[int]) -> list[Execution]:
+    def _by_id(self, execution_ids: Iterable[int], membership: Membership) -> list[Execution]:
+        wanted = sorted(set(execution_ids))
+        if not wanted:
+            return []
+        return self._executions(lambda store: store.get_executions_by_id(wanted), membership)
+
+    def brief_executions(
+        self, execution_ids: Iterable[int], membership: Membership | None = None
+    ) -> list[Execution]:
         """Executions by id, oldest first, without their artifacts, key parts and facts."""
         protos = self._in_chunks(execution_ids, lambda store, ids: store.get_executions_by_id(ids))
-        return [codec.get_execution(proto, self._records, brief=True) for proto in sorted(protos, key=_id)]
+        ordered = sorted(protos, key=_id)
+        places = self._places(ordered, membership)
+        return [self._execution(proto, places.get(proto.id), brief=True) for proto in ordered]
 
     def brief_executions_of_run(self, run_id: int) -> list[Execution]:
         """The executions of a run, without artifacts, key parts and facts."""
@@ -158,14 +180,16 @@ class Reader:
 
     def newest_executions(self) -> Iterator[list[Execution]]:
         """Every execution, the newest first, a page at a time."""
+        membership = Membership(self._connection)
         for ids in self._pages(lambda store, **options: store.get_executions(**options)):
-            yield self.executions_by_id(ids)[::-1]
+            yield self._by_id(ids, membership)[::-1]
 
     def oldest_executions(self) -> Iterator[list[Execution]]:
         """Every execution, the oldest first, a page at a time, without artifacts, key parts and facts."""
         newest = self._newest_id(lambda store, **options: store.get_executions(**options))
+        membership = Membership(self._connection)
         for start in range(1, newest + 1, _PAGE):
-            yield self.brief_executions(range(start, min(start + _PAGE, newest + 1)))
+            yield self.brief_executions(range(start, min(start + _PAGE, newest + 1)), membership)
 
     def newest_artifacts(self, artifact_type: str | None = None) -> Iterator[list[Artifact]]:
         """Every artifact, or those of a type, the newest first, a page at a time."""
@@ -177,9 +201,14 @@ class Reader:
             yield [artifact for _, artifact in sorted(self.artifacts_by_id(ids).items(), reverse=True)]
 
     def _pages(self, listing: Callable[..., Any]) -> Iterator[range]:
-        """Ranges of ids from the newest down. MLMD's own paging reads a list from its beginning."""
-        for end in range(self._newest_id(listing), 0, -_PAGE):
-            yield range(max(1, end - _PAGE + 1), end + 1)
+        """Ranges of ids from the newest down, short ones first: often the last few are all that is wanted.
+
+        MLMD's own paging reads a list from its beginning.
+        """
+        end, length = self._newest_id(listing), _FIRST_PAGE
+        while end > 0:
+            yield range(max(1, end - length + 1), end + 1)
+            end, length = end - length, min(2 * length, _PAGE)
 
     def _newest_id(self, listing: Callable[..., Any]) -> int:
         from ml_metadata import ListOptions, OrderByField
@@ -208,13 +237,32 @@ class Reader:
             chunk = wanted[start : start + _CHUNK]
             yield from self._call(functools.partial(call, ids=chunk))
 
-    def _executions(self, call: Callable[[Any], Any]) -> list[Execution]:
+    def _executions(
+        self, call: Callable[[Any], Any], membership: Membership | None = None, run_id: int | None = None
+    ) -> list[Execution]:
         protos = sorted(self._call(call), key=lambda e: e.id)
         edges = self._edges([proto.id for proto in protos])
+        places = self._places(protos, membership, run_id)
         return [
-            codec.get_execution(proto, self._records, inputs=edges[proto.id][0], outputs=edges[proto.id][1])
+            self._execution(
+                proto, places.get(proto.id), inputs=edges[proto.id][0], outputs=edges[proto.id][1]
+            )
             for proto in protos
         ]
+
+    def _places(
+        self, protos: Sequence[Any], membership: Membership | None = None, run_id: int | None = None
+    ) -> dict[int, Place]:
+        """Where the executions belong that zencache did not record."""
+        foreign = [proto.id for proto in protos if not codec.is_ours(proto)]
+        if not foreign:
+            return {}
+        return (membership or Membership(self._connection)).places(foreign, run_id)
+
+    def _execution(self, proto: Any, place: Place | None, *, brief: bool = False, **sides: Any) -> Execution:
+        if place is None:
+            return codec.get_execution(proto, self._records, brief=brief, **sides)
+        return codec.get_foreign_execution(proto, run=place.run, node=place.node, **sides)
 
     def _edges(
         self, execution_ids: Sequence[int]
@@ -230,7 +278,9 @@ class Reader:
         for edge in found:
             artifact = artifacts.get(edge.artifact_id)
             if artifact is not None:
-                edges[edge.execution_id][edge.is_output].update(dict.fromkeys(edge.names, artifact))
+                side = edges[edge.execution_id][edge.is_output]
+                for name in edge.names:
+                    side[_free_name(side, name, artifact)] = artifact
         return edges
 
     def _context(self, type_name: str, name: str) -> Any:
@@ -254,14 +304,24 @@ def _as_edges(events: Iterable[Any]) -> list[Edge]:
     return [edge for event in events if (edge := codec.get_edge(event)) is not None]
 
 
+def _free_name(side: Mapping[str, Artifact], name: str, artifact: Artifact) -> str:
+    """The name, with a number behind it where another tool gave the same one to several artifacts."""
+    free, count = name, 1
+    while free in side and side[free].id != artifact.id:
+        count += 1
+        free = f"{name}_{count}"
+    return free
+
+
 def _id(proto: Any) -> int:
     return int(proto.id)
 
 
-def _pointer(context: Any) -> tuple[int, float, float] | None:
-    """Execution id, duration and time of the newest entry, which the context of a cache key points to."""
+def _pointer(context: Any) -> tuple[int, float, float, str] | None:
+    """Execution id, duration, time and node of the newest entry, to which the context of a key points."""
     try:
         found = json.loads(codec.get_text(context.custom_properties, schema.ENTRY))
-        return int(found["execution"]), float(found["duration"]), float(found["finished"])
-    except (ValueError, KeyError, TypeError):
+        node = str(found.get("node", ""))
+        return int(found["execution"]), float(found["duration"]), float(found["finished"]), node
+    except (AttributeError, ValueError, KeyError, TypeError):
         return None

@@ -38,6 +38,7 @@ class RunWriter:
     ):
         self._connection = connection
         self._records = records
+        self._pipeline = pipeline
         self._pipeline_id: int | None = None if pipeline is None else pipeline.id
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
         self._run = replace(run, previous=self.previous_run)
@@ -109,10 +110,11 @@ class RunWriter:
                 edges.append((index, None, codec.put_event(proto.Event(), [name], "OUTPUT", artifact.id)))
         execution_ids = self._put(protos, [], edges, [])
         nodes = self._node_ids([execution.node for execution in executions])
-        outputs = {artifact.id for execution in executions for artifact in execution.outputs.values()}
-        attributions = [
-            proto.Attribution(artifact_id=id_, context_id=self._run.id) for id_ in sorted(outputs)
-        ]
+        outputs = {(a.id, self._run.id) for execution in executions for a in execution.outputs.values()}
+        for execution in executions:  # what another node made becomes this node's output, too
+            if not self._is_of_same_node(execution):
+                outputs |= {(a.id, nodes[execution.node]) for a in execution.outputs.values()}
+        attributions = [proto.Attribution(artifact_id=a, context_id=c) for a, c in sorted(outputs)]
         associations = [
             proto.Association(execution_id=id_, context_id=nodes[execution.node])
             for id_, execution in zip(execution_ids, executions, strict=True)
@@ -179,7 +181,9 @@ class RunWriter:
 
         type_ids = schema.context_type_ids(self._connection)
         pipeline = proto.Context(type_id=type_ids[schema.PIPELINE], name=self._run.pipeline)
-        if self._pipeline_id is not None:
+        if self._pipeline is not None:  # it is replaced, with what another tool recorded of it
+            pipeline.CopyFrom(self._pipeline)
+        elif self._pipeline_id is not None:
             pipeline.id = self._pipeline_id
         pipeline.custom_properties[schema.LAST_RUN].string_value = self._run.name
         if self._run_context is None:
@@ -193,7 +197,7 @@ class RunWriter:
     def _node_context(self, node: str) -> Any:
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        name = f"{self._run.pipeline}.{node}"
+        name = self._node_name(node)
         type_id = schema.context_type_ids(self._connection)[schema.NODE]
         return proto.Context(type_id=type_id, name=name, external_id=schema.node_id(name))
 
@@ -237,7 +241,12 @@ class RunWriter:
             context.id = found.id
         except errors.NotFoundError:
             pass
-        pointer = {"execution": execution.id, "duration": execution.duration, "finished": time.time()}
+        pointer = {
+            "execution": execution.id,
+            "duration": execution.duration,
+            "finished": time.time(),
+            "node": self._node_name(execution.node),
+        }
         context.custom_properties[schema.ENTRY].string_value = json.dumps(pointer)
         return context
 
@@ -262,6 +271,14 @@ class RunWriter:
         if not execution.id:
             self._names[execution.node] = self._names.get(execution.node, 0) + 1
         return self._names[execution.node]
+
+    def _is_of_same_node(self, execution: Execution) -> bool:
+        """Whether a cached execution takes what the same node of the same pipeline made."""
+        entry = execution.decision.entry if execution.decision else None
+        return entry is not None and entry.node == self._node_name(execution.node)
+
+    def _node_name(self, node: str) -> str:
+        return f"{self._run.pipeline}.{node}"
 
     def _input_edges(self, executions: Sequence[Execution]) -> list[tuple[int, None, Any]]:
         from ml_metadata.proto import metadata_store_pb2 as proto
