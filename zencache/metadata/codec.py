@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
@@ -40,8 +39,6 @@ _STATES = {
     Status.CANCELED: "CANCELED",
 }
 _STATUSES = {state: status for status, state in _STATES.items()} | {"NEW": Status.RUNNING}
-_SCHEMA_OF = "__schema__"  # TFX: a property of this and a name says that the name's text is JSON
-_RESULT = "__execution_result__"  # TFX: what an executor said in the end
 # Event type -> whether the artifact was made. A pending output is none yet.
 _EDGE_KINDS = dict.fromkeys(("INPUT", "DECLARED_INPUT", "INTERNAL_INPUT"), False) | dict.fromkeys(
     ("OUTPUT", "DECLARED_OUTPUT", "INTERNAL_OUTPUT"), True
@@ -148,19 +145,6 @@ def get_parameters(properties: Any, records: Records) -> dict[str, Any]:
     }
 
 
-def _foreign_parameters(proto: Any) -> dict[str, Any]:
-    """What another tool recorded of an execution: declared properties and custom ones alike."""
-    found: dict[str, Any] = {}
-    for properties in (proto.properties, proto.custom_properties):
-        for name in sorted(properties):
-            if not name.startswith((schema.PREFIX, "__")):
-                found[name] = value_of(properties[name])
-                if f"{_SCHEMA_OF}{name}__" in proto.custom_properties:
-                    with suppress(TypeError, ValueError):
-                        found[name] = json.loads(found[name])
-    return found
-
-
 def _exact_json(value: Any) -> str | None:
     """A value in the exact form of the JSON materializer; None if it has none, and is kept as text only."""
     try:
@@ -222,34 +206,6 @@ def status_of(proto: Any) -> Status:
     return _STATUSES.get(proto.State.Name(proto.last_known_state), Status.RUNNING)
 
 
-def get_foreign_execution(
-    proto: Any,
-    *,
-    run: str,
-    node: str,
-    inputs: Mapping[str, Artifact] | None = None,
-    outputs: Mapping[str, Artifact] | None = None,
-) -> Execution:
-    """The execution of a row that another tool wrote, in the run and node that its contexts tell."""
-    status = status_of(proto)
-    seconds = (proto.last_update_time_since_epoch - proto.create_time_since_epoch) / 1000
-    error = get_json(proto.custom_properties, _RESULT).get("resultMessage", "")
-    return Execution(
-        id=proto.id,
-        step=proto.type,
-        node=node or proto.name or proto.type,
-        run=run,
-        status=status,
-        parameters=_foreign_parameters(proto),
-        duration=0.0 if status is Status.RUNNING else max(0.0, seconds),
-        started=_time(proto.create_time_since_epoch),
-        error=str(error) if status is Status.FAILED else "",
-        inputs=inputs or {},
-        outputs=outputs or {},
-        is_foreign=True,
-    )
-
-
 def get_execution(
     proto: Any,
     records: Records,
@@ -273,7 +229,7 @@ def get_execution(
         key_values={} if brief else get_json(properties, schema.KEY_VALUES, records),
         decision=_get_decision(properties),
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
-        started=_time(proto.create_time_since_epoch),
+        started=time_of(proto.create_time_since_epoch),
         source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
         error=get_text(properties, schema.ERROR),
         untracked=() if brief else tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
@@ -421,7 +377,7 @@ def get_run(proto: Any, records: Records) -> PipelineRun:
         name=proto.name,
         pipeline=get_text(properties, schema.PIPELINE_OF_RUN),
         status=status,
-        started=_parse_time(get_text(properties, schema.STARTED)) or _time(proto.create_time_since_epoch),
+        started=_parse_time(get_text(properties, schema.STARTED)) or time_of(proto.create_time_since_epoch),
         ended=_parse_time(ended) if ended else None,
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
         saved=properties[schema.SAVED].double_value if schema.SAVED in properties else 0.0,
@@ -453,7 +409,7 @@ def get_acceptance(proto: Any) -> Acceptance:
         old=get_text(properties, schema.OLD_CODE),
         reason=get_text(properties, schema.REASON),
         by=get_text(properties, schema.BY),
-        when=_parse_time(get_text(properties, schema.WHEN)) or _time(proto.create_time_since_epoch),
+        when=_parse_time(get_text(properties, schema.WHEN)) or time_of(proto.create_time_since_epoch),
         is_revoked=properties[schema.REVOKED].bool_value if schema.REVOKED in properties else False,
     )
 
@@ -476,12 +432,13 @@ def get_quarantine(proto: Any) -> Quarantine:
         digest=get_text(properties, schema.DIGEST),
         reason=get_text(properties, schema.REASON),
         by=get_text(properties, schema.BY),
-        when=_parse_time(get_text(properties, schema.WHEN)) or _time(proto.create_time_since_epoch),
+        when=_parse_time(get_text(properties, schema.WHEN)) or time_of(proto.create_time_since_epoch),
         is_lifted=properties[schema.LIFTED].bool_value if schema.LIFTED in properties else False,
     )
 
 
-def _time(milliseconds: int) -> datetime:
+def time_of(milliseconds: int) -> datetime:
+    """The moment that MLMD recorded, in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 

@@ -11,7 +11,14 @@ from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, P
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
-from zencache.metadata.foreign import Membership, Place, foreign_run, is_ours, unlinked_pipeline
+from zencache.metadata.foreign import (
+    Membership,
+    Place,
+    foreign_execution,
+    foreign_run,
+    is_our_run,
+    unlinked_pipeline,
+)
 
 _CHUNK = 5_000  # ids asked for in one call
 _FIRST_PAGE = 50
@@ -136,7 +143,7 @@ class Reader:
     def _runs_without_parents(self, pipeline: str) -> list[Any]:
         """Runs of a pipeline that its writer did not put below it, as old versions of TFX did not."""
         runs = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE_RUN))
-        foreign = [run for run in runs if not is_ours(run)]
+        foreign = [run for run in runs if not is_our_run(run)]
         return [run for run in foreign if unlinked_pipeline(self._connection, run.id) == pipeline]
 
     def run(self, name: str) -> PipelineRun | None:
@@ -145,7 +152,7 @@ class Reader:
 
     def _run(self, context: Any) -> PipelineRun:
         run = codec.get_run(context, self._records)
-        return run if is_ours(context) else foreign_run(self._connection, run)
+        return run if is_our_run(context) else foreign_run(self._connection, run)
 
     def executions_of_run(self, run_id: int) -> list[Execution]:
         """The executions of a run, in the order in which they were recorded."""
@@ -262,7 +269,7 @@ class Reader:
     def _execution(self, proto: Any, place: Place | None, *, brief: bool = False, **sides: Any) -> Execution:
         if place is None:
             return codec.get_execution(proto, self._records, brief=brief, **sides)
-        return codec.get_foreign_execution(proto, run=place.run, node=place.node, **sides)
+        return foreign_execution(proto, place=place, **sides)
 
     def _edges(
         self, execution_ids: Sequence[int]
