@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zencache.entity import Artifact, Execution, Quarantine
-from zencache.exceptions import NotFoundError, nearest
+from zencache.entity import Artifact, Execution, Quarantine, Status
+from zencache.exceptions import ConfigurationError, NotFoundError, nearest
 from zencache.lineage import LineageGraph, draw_lineage
 from zencache.pipeline_view import PipelineView
 from zencache.project import Project
@@ -14,6 +14,8 @@ from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
 from zencache.statistics import Statistics, statistics
 from zencache.view import ArtifactView, Run, StepView, run_named, run_of
 from zencache.why import Comparison, compare
+
+RECORDED = tuple(status.value for status in Status if status is not Status.SKIPPED)
 
 
 class Repository(Project):
@@ -65,7 +67,12 @@ class Repository(Project):
             pipeline: the name of a pipeline.
             limit: how many at most; None for all.
             before: the name of a run; only those before it, for the next page of a long list.
+
+        Raises:
+            NotFoundError: there is no run of the name that is given as ``before``.
         """
+        if before is not None:
+            self.get_run(before)
         return [Run(self.stores, run) for run in self.stores.metadata.read.runs(pipeline, limit, before)]
 
     def get_run(self, name: str) -> Run:
@@ -91,7 +98,14 @@ class Repository(Project):
             step: the declared name of the step.
             pipeline: the name of the pipeline.
             limit: only the last so many; the history is read backwards, and no further than needed.
+
+        Raises:
+            ConfigurationError: no execution can have that status.
         """
+        if status is not None and status not in RECORDED:
+            raise ConfigurationError(
+                f"No execution has the status `{status}`.", hint=nearest(str(status), RECORDED)
+            )
         runs: dict[str, Run] = {}
         found: list[StepView] = []
         for execution in self._newest_executions(step, pipeline):
@@ -134,8 +148,10 @@ class Repository(Project):
         Args:
             type: name of the artifact type.
             pipeline, step: names; what the cache gave to a run of theirs counts as well.
-            properties: only artifacts with these properties and values.
-            limit: only the last so many; the history is read backwards, and no further than needed.
+            properties: only artifacts with these properties and values. A value may be given as text, which
+                is what most are recorded as.
+            limit: only the last so many, or the last that the pipeline or step gave; the history is read
+                backwards, and no further than needed.
         """
         wanted = dict(properties or {})
         found: dict[int, Artifact] = {}
@@ -144,7 +160,7 @@ class Repository(Project):
                 continue
             if any(name not in artifact.properties for name in wanted):
                 continue
-            if any(artifact.properties[name] != value for name, value in wanted.items()):
+            if any(not _is_same(artifact.properties[name], value) for name, value in wanted.items()):
                 continue
             if limit is not None and len(found) >= limit:
                 break
@@ -238,3 +254,7 @@ class Repository(Project):
 
     def __repr__(self) -> str:
         return f"<repository {self.metadata_url}, {self.artifacts_url}>"
+
+
+def _is_same(recorded: Any, wanted: Any) -> bool:
+    return bool(recorded == wanted) or str(recorded) == str(wanted)

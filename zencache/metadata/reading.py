@@ -117,8 +117,8 @@ class Reader:
         """The runs of one pipeline or of all, or the last of them, or the last before one; oldest first."""
         contexts = self._run_contexts(pipeline)
         if before is not None:
-            names = [context.name for context in contexts]
-            contexts = contexts[: names.index(before)] if before in names else []
+            end = self._context(schema.PIPELINE_RUN, before)
+            contexts = [context for context in contexts if end is not None and context.id < end.id]
         return [
             self._run(c) for c in (contexts if last is None else contexts[max(0, len(contexts) - last) :])
         ]
