@@ -11,6 +11,7 @@ LAYERS = [
     ["exceptions"],
     ["digest"],
     ["owner"],
+    ["visible"],
     # L1
     ["policy"],
     ["entity"],

@@ -185,19 +185,38 @@ class Repository(Project):
                     seen.add(artifact.id)
                     yield artifact
 
-    def lineage(self, artifact: ArtifactView | int, depth: int | None = None) -> LineageGraph:
+    def lineage(
+        self,
+        artifact: ArtifactView | int | Run,
+        depth: int | None = None,
+        *,
+        direction: str | None = None,
+    ) -> LineageGraph:
         """What an artifact was made of and what came of it, as a graph that other formats are drawn from.
 
         Args:
-            artifact: one of :meth:`artifacts`, of a step's outputs, or its id in the metadata store.
+            artifact: one of :meth:`artifacts`, of a step's outputs, or its id in the metadata store; or a
+                run, for the graph of what its steps took and made, where nothing else counts.
             depth: how many executions to cross in each direction; all unless given.
+            direction: only ``"upstream"`` or only ``"downstream"``; both unless given.
+
+        Example::
+
+            print(repo.lineage(run.steps["trainer"].output).to_mermaid())
 
         Raises:
             NotFoundError: there is no artifact of that id.
-            ConfigurationError: ``depth`` is not a positive whole number.
+            ConfigurationError: ``depth`` is not a positive whole number, or there is no such direction.
         """
+        if direction not in (None, "upstream", "downstream"):
+            raise ConfigurationError(
+                "A direction is `upstream` or `downstream`.", facts={"found": repr(direction)}
+            )
+        if isinstance(artifact, Run):
+            return artifact.lineage()
         start = artifact if isinstance(artifact, int) else artifact.id
-        graph = draw_lineage(self.stores.metadata.read, start, depth)
+        up, down = direction != "downstream", direction != "upstream"
+        graph = draw_lineage(self.stores.metadata.read, start, depth, up=up, down=down)
         if start not in graph.artifacts:
             raise NotFoundError(
                 "There is no such artifact.", facts={"id": start, "metadata": self.metadata_url}

@@ -84,6 +84,10 @@ class Run:
                 views[name] = StepView(self._stores, self, skipped)
         return Steps(views, {row["slot"]: name for name, row in wired.items() if row.get("slot")})
 
+    def lineage(self) -> lineage.LineageGraph:
+        """What its steps took and made, as a graph that other formats are drawn from."""
+        return lineage.draw_run(self._stores.metadata.read, self._run)
+
     def parents_of(self, step: str) -> list[str]:
         """The names of the steps that a step of this run takes its inputs from or waits for."""
         for row in self._run.definition.get("steps", []):

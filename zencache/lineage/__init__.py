@@ -1,6 +1,6 @@
 """Lineage: which artifacts came of which, by the events that the metadata store holds."""
 
-from zencache.lineage.graph import LineageGraph, draw_lineage
+from zencache.lineage.graph import LineageGraph, draw_lineage, draw_run
 from zencache.lineage.walk import downstream, upstream
 
-__all__ = ["LineageGraph", "downstream", "draw_lineage", "upstream"]
+__all__ = ["LineageGraph", "downstream", "draw_lineage", "draw_run", "upstream"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun, Quarantine
@@ -22,6 +22,7 @@ from zencache.metadata.foreign import (
 
 _CHUNK = 5_000  # ids asked for in one call
 _FIRST_PAGE = 50
+_MANY = 20  # runs by name, above which all are listed
 _PAGE = 500  # executions or artifacts in memory at a time, where all of them are gone through
 
 
@@ -153,6 +154,18 @@ class Reader:
     def _run(self, context: Any) -> PipelineRun:
         run = codec.get_run(context, self._records)
         return run if is_our_run(context) else foreign_run(self._connection, run)
+
+    def runs_by_name(self, names: Collection[str]) -> dict[str, PipelineRun]:
+        """Runs by name, those that there are: one call each, or one for all where many are wanted."""
+        if len(names) > _MANY:
+            contexts = [context for context in self._run_contexts(None) if context.name in names]
+            return {context.name: self._run(context) for context in contexts}
+        found = {name: self.run(name) for name in sorted(names)}
+        return {name: run for name, run in found.items() if run is not None}
+
+    def execution_ids_of_run(self, run_id: int) -> list[int]:
+        """The ids of the executions of a run, oldest first."""
+        return sorted(proto.id for proto in self._call(lambda s: s.get_executions_by_context(run_id)))
 
     def executions_of_run(self, run_id: int) -> list[Execution]:
         """The executions of a run, in the order in which they were recorded."""
