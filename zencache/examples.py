@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zencache.exceptions import ConfigurationError, NotFoundError, nearest
 
-_ALIASES = {"caching": "mnist_caching"}
+ALIASES = {"caching": "mnist_caching"}
 _PULLED = "zencache_examples"
 
 
@@ -75,7 +75,7 @@ def find_example(name: str) -> Example:
         NotFoundError: there is none.
     """
     known = examples()
-    found = known.get(_ALIASES.get(name, name))
+    found = known.get(ALIASES.get(name, name))
     if found is None:
-        raise NotFoundError(f"There is no example `{name}`.", hint=nearest(name, [*known, *_ALIASES]))
+        raise NotFoundError(f"There is no example `{name}`.", hint=nearest(name, [*known, *ALIASES]))
     return found

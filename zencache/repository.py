@@ -59,7 +59,12 @@ class Repository(Project):
     get_pipeline_by_name = get_pipeline
 
     def get_runs(
-        self, pipeline: str | None = None, limit: int | None = 20, *, before: str | None = None
+        self,
+        pipeline: str | None = None,
+        limit: int | None = 20,
+        *,
+        before: str | None = None,
+        status: str | None = None,
     ) -> list[Run]:
         """The last runs, of one pipeline or of all; oldest first, so that ``[-1]`` is the latest.
 
@@ -67,13 +72,25 @@ class Repository(Project):
             pipeline: the name of a pipeline.
             limit: how many at most; None for all.
             before: the name of a run; only those before it, for the next page of a long list.
+            status: ``completed``, ``failed``, ``running`` or ``canceled``.
 
         Raises:
             NotFoundError: there is no run of the name that is given as ``before``.
+            ConfigurationError: no run can have that status.
         """
         if before is not None:
             self.get_run(before)
-        return [Run(self.stores, run) for run in self.stores.metadata.read.runs(pipeline, limit, before)]
+        read = self.stores.metadata.read
+        if status is None:
+            return [Run(self.stores, run) for run in read.runs(pipeline, limit, before)]
+        possible = [one for one in RECORDED if one != Status.CACHED.value]
+        if status not in possible:
+            raise ConfigurationError(
+                f"No run has the status `{status}`.", hint=nearest(str(status), possible)
+            )
+        found = [run for run in read.runs(pipeline, before=before) if run.status.value == status]
+        last = found if limit is None else found[max(0, len(found) - limit) :]
+        return [Run(self.stores, run) for run in last]
 
     def get_run(self, name: str) -> Run:
         """A run by its name.

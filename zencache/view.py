@@ -192,6 +192,19 @@ class StepView:
         return self.execution.error
 
     @property
+    def last_success(self) -> StepView | None:
+        """The last execution of the step before this one that was completed; None if there is none."""
+        read = self._stores.metadata.read
+        before = [
+            execution
+            for execution in read.executions_of_type(self.step_name)
+            if execution.status is Status.COMPLETED and (not self.id or execution.id < self.id)
+        ]
+        if not before:
+            return None
+        return StepView(self._stores, run_named(self._stores, before[-1].run), before[-1])
+
+    @property
     def reason(self) -> str:
         """Why it was taken from the cache, or was not."""
         return str(self.execution.decision) if self.execution.decision else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zencache.cli import cost, example, history, running, trust
+from zencache.cli import cost, example, export, history, lineage, running, trust
 from zencache.cli.group import main
 
-__all__ = ["cost", "example", "history", "main", "running", "trust"]
+__all__ = ["cost", "example", "export", "history", "lineage", "main", "running", "trust"]

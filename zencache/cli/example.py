@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from zencache.cli.completion import complete
 from zencache.cli.group import as_json, main
 from zencache.cli.tables import show_rows
 
@@ -26,7 +27,7 @@ def list_examples(as_json: bool) -> None:
 
 
 @example.command("run")
-@click.argument("name")
+@click.argument("name", shell_complete=complete("examples"))
 def run_example(name: str) -> None:
     """Run the example NAME in this folder."""
     from zencache.examples import find_example
@@ -35,7 +36,7 @@ def run_example(name: str) -> None:
 
 
 @example.command("pull")
-@click.argument("name")
+@click.argument("name", shell_complete=complete("examples"))
 def pull_example(name: str) -> None:
     """Copy the example NAME into `zencache_examples/NAME`, to be run there by `python run.py`."""
     from zencache.examples import find_example

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zencache.cli.group import wrong_usage
+from zencache.exceptions import NotFoundError, nearest
 
 if TYPE_CHECKING:
-    from zencache.view import Run
+    from zencache.repository import Repository
+    from zencache.view import ArtifactView, Run
+
+_SHOWN = 5  # of what an ambiguous name may mean
 
 
 def find_run(name: str) -> Run:
@@ -15,13 +20,109 @@ def find_run(name: str) -> Run:
     from zencache.repository import Repository
 
     repository = Repository()
-    everything = repository.get_runs(limit=None)
-    if name == "latest" and everything:
-        return everything[-1]
-    matches = [one for one in everything if one.name == name] or [
-        one for one in everything if one.name.startswith(name)
-    ]
+    names = repository.stores.metadata.read.run_names()
+    if name == "latest" and names:
+        return repository.get_run(names[-1])
+    matches = [name] if name in names else [one for one in names if one.startswith(name)]
     if len(matches) > 1:
-        shown = ", ".join(one.name for one in matches[-3:])
+        shown = ", ".join(matches[-_SHOWN:])
         wrong_usage(f"{len(matches)} runs begin with `{name}`, among them {shown}. Give more of the name.")
-    return matches[0] if matches else repository.get_run(name)
+    return repository.get_run(matches[0] if matches else name)
+
+
+def find_artifact(repository: Repository, text: str) -> ArtifactView:
+    """The artifact of an id, a digest or the beginning of one, a URI, or ``RUN/STEP[/OUTPUT]``.
+
+    Artifacts of one content may be several: the last of them is meant.
+    """
+    known = repository.artifacts()
+    for matches in (
+        [one for one in known if str(one.id) == text],
+        [one for one in known if one.uri == text],
+        [one for one in known if text and _begins(one.digest, text)],
+    ):
+        contents = {one.digest for one in matches}
+        if len(contents) > 1:
+            _ambiguous(text, matches)
+        if matches:
+            return matches[-1]
+    run_name, separator, rest = text.partition("/")
+    if separator and not run_name.endswith(":") and run_name:
+        return _output_of(find_run(run_name), rest)
+    digests = [digest for one in known for digest in (one.digest, one.digest.partition(":")[2])]
+    raise NotFoundError(
+        f"There is no artifact `{text}`.",
+        facts={"metadata": repository.metadata_url},
+        hint=nearest(text, [*digests, *(one.uri for one in known)]) if len(known) < 1000 else None,
+    )
+
+
+def _begins(digest: str, text: str) -> bool:
+    return digest.startswith(text) or digest.partition(":")[2].startswith(text)
+
+
+def _ambiguous(text: str, matches: Sequence[ArtifactView]) -> None:
+    shown = ", ".join(f"{one.id} ({one.type} {one.digest[:20]}…)" for one in matches[-_SHOWN:])
+    wrong_usage(
+        f"{len(matches)} artifacts begin with `{text}`, among them {shown}. Give more of it, or an id."
+    )
+
+
+def _output_of(run: Run, rest: str) -> ArtifactView:
+    """``STEP`` or ``STEP/OUTPUT`` of a run."""
+    step_name, separator, output = rest.partition("/")
+    step = run.steps[step_name]
+    if not separator:
+        return step.output
+    outputs = step.outputs
+    if output not in outputs:
+        raise NotFoundError(
+            f"The step has no output `{output}` in this run.",
+            facts={"run": run.name, "step": step.name, "status": step.status},
+            hint=nearest(output, outputs),
+        )
+    return outputs[output]
+
+
+def find_artifact_or_run(repository: Repository, text: str) -> ArtifactView | Run:
+    """A run if its name, or an unambiguous beginning of it, is given; else an artifact."""
+    names = repository.stores.metadata.read.run_names()
+    if text == "latest" or any(name.startswith(text) for name in names):
+        return find_run(text)
+    try:
+        return find_artifact(repository, text)
+    except NotFoundError as error:
+        if "/" in text:
+            raise
+        raise NotFoundError(
+            f"There is no run and no artifact `{text}`.", facts=error.facts, hint=nearest(text, names)
+        ) from error
+
+
+def check_names(
+    repository: Repository, *, type: str | None = None, pipeline: str | None = None, step: str | None = None
+) -> None:
+    """Offer the nearest names for one that nothing has."""
+    if pipeline is not None:
+        repository.get_pipeline(pipeline)
+    for kind, name in (("type", type), ("step", step)):
+        if name is None:
+            continue
+        known = type_names(repository) if kind == "type" else step_names(repository)
+        if name not in known:
+            noun = "artifact has the type" if kind == "type" else "execution is of a step"
+            raise NotFoundError(
+                f"No {noun} `{name}`.",
+                facts={"metadata": repository.metadata_url},
+                hint=nearest(name, known),
+            )
+
+
+def type_names(repository: Repository) -> list[str]:
+    """The artifact types that are recorded."""
+    return repository.stores.metadata.read.artifact_types()
+
+
+def step_names(repository: Repository) -> list[str]:
+    """The steps that are recorded."""
+    return repository.stores.metadata.read.steps()

@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 
 import click
 
+from zencache.visible import visible
+
+_NEWLINE = "\n"
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -22,7 +25,7 @@ class Commands(click.Group):
             if context.params.get("debug"):
                 traceback.print_exc()
             else:
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {visible(str(error), keep=_NEWLINE)}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
 
 
@@ -37,4 +40,4 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 
 
 def wrong_usage(message: str) -> NoReturn:
-    raise click.UsageError(message)
+    raise click.UsageError(visible(message))

@@ -7,13 +7,14 @@ import sys
 
 import click
 
+from zencache.cli.completion import complete
 from zencache.cli.find import find_run
 from zencache.cli.group import FAILED, FINE, as_json, main, wrong_usage
 from zencache.cli.tables import show_rows
 
 
 @main.command()
-@click.argument("run_name", metavar="[RUN]", default="latest")
+@click.argument("run_name", metavar="[RUN]", default="latest", shell_complete=complete("runs"))
 @click.option("--sample", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="Share of steps.")
 @as_json
 def verify(run_name: str, sample: float, as_json: bool) -> None:
@@ -28,7 +29,7 @@ def verify(run_name: str, sample: float, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("step", required=False)
+@click.argument("step", required=False, shell_complete=complete("steps"))
 @click.option("--reason", help="Why the edit is harmless.")
 @click.option("--revoke", is_flag=True, help="Take back what was accepted of STEP.")
 @as_json

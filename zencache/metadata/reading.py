@@ -112,6 +112,14 @@ class Reader:
         contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIPELINE))
         return [context.name for context in sorted(contexts, key=lambda c: c.id)]
 
+    def artifact_types(self) -> list[str]:
+        """The names of all artifact types, in alphabetical order."""
+        return sorted(kind.name for kind in self._call(lambda store: store.get_artifact_types()))
+
+    def steps(self) -> list[str]:
+        """The names of all steps that have an execution, in alphabetical order."""
+        return sorted(kind.name for kind in self._call(lambda store: store.get_execution_types()))
+
     def runs(
         self, pipeline: str | None = None, last: int | None = None, before: str | None = None
     ) -> list[PipelineRun]:
