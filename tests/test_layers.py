@@ -27,6 +27,7 @@ LAYERS = [
     ["declaration"],
     ["artifact_value"],
     ["key"],
+    ["drawing"],
     ["lineage"],
     ["taint"],
     ["cache"],

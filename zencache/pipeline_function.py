@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, overload
 
-from zencache import events, log, scheduler
+from zencache import drawing, events, log, scheduler
 from zencache.binding import place
 from zencache.declaration import check_name, check_options, check_policy
 from zencache.definition import FUNCTION, definition_of
@@ -199,6 +199,18 @@ class Pipeline:
         if "_nodes" not in vars(self):  # to show it must not import what it is made of
             return f"<pipeline {self.name}>"
         return f"<pipeline {self.name}: {', '.join(self.steps)}>"
+
+    def _repr_html_(self) -> str:
+        boxes = [
+            drawing.Box(
+                node.name,
+                (node.name, ", ".join(f"{name}={value!r}" for name, value in node.parameters.items())),
+            )
+            for node in self._nodes
+        ]
+        arrows = [(source, node.name) for node in self._nodes for source in node.upstream]
+        label = f"Pipeline {self.name}"
+        return drawing.page(label, (), drawing.graph(boxes, arrows, label=label))
 
 
 class PipelineFunction:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from zencache import drawing
 from zencache.artifact_store import open_artifact_store
 from zencache.cache import Cache
 from zencache.entity import Artifact, Decision, Execution, PipelineRun, Status
@@ -56,10 +57,14 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What ``run()`` would do now, step by step in wiring order. ``print`` shows it as a table."""
+    """What ``run()`` would do now, step by step in wiring order. ``print`` shows it as a table.
+
+    ``arrows`` are pairs of names: a step, and one that takes its outputs or waits for it.
+    """
 
     pipeline: str
     steps: tuple[PlannedStep, ...]
+    arrows: tuple[tuple[str, str], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -89,6 +94,30 @@ class Plan:
             )
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        boxes = [
+            drawing.Box(
+                step.name,
+                (step.name, drawing.state_text(step.prediction.value)),
+                state=step.prediction.value,
+                about="\n".join(step.reasons),
+            )
+            for step in self.steps
+        ]
+        rows = [
+            (
+                step.name,
+                drawing.state_text(step.prediction.value),
+                "?" if step.seconds is None else f"{step.seconds:.3f}s",
+                "; ".join(step.reasons),
+            )
+            for step in self.steps
+        ]
+        label = f"Plan of {self.pipeline}"
+        picture = drawing.graph(boxes, self.arrows, label=label)
+        table = drawing.table(("step", "prediction", "time", "why"), rows)
+        return drawing.page(label, (f"about {self.seconds:.1f}s",), picture, table)
+
 
 def make_plan(
     pipeline: str,
@@ -108,7 +137,8 @@ def make_plan(
         planner = _Planner(pipeline, nodes, options, stores, files, Path(folder))
         for name in order:
             planner.visit(name)
-        return Plan(pipeline, tuple(planner.planned[node.name] for node in nodes))
+        arrows = tuple((source, node.name) for node in nodes for source in node.upstream)
+        return Plan(pipeline, tuple(planner.planned[node.name] for node in nodes), arrows)
 
 
 class _Planner:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from zencache import artifact_value, lineage
+from zencache import artifact_value, drawing, lineage
 from zencache.cache import Cache
 from zencache.entity import Artifact, Edge, Execution, PipelineRun, Status
 from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
 from zencache.stores import Stores
 from zencache.why import Why, why
+
+_DRAWN = 2  # executions to each side of an artifact that shows itself
 
 
 class Run:
@@ -102,6 +104,37 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.name}: {self.status}>"
+
+    def _repr_html_(self) -> str:
+        steps = self.steps
+        boxes = [
+            drawing.Box(
+                name,
+                (name, f"{drawing.state_text(view.status)} {view.duration:.2f}s" if view.id else "○ skipped"),
+                state=view.status,
+                about="\n".join((view.reason, view.error)),
+            )
+            for name, view in steps.items()
+        ]
+        arrows = [(parent, name) for name in steps for parent in self.parents_of(name)]
+        rows = [
+            (
+                name,
+                drawing.state_text(view.status),
+                f"{view.duration:.3f}s",
+                view.error or view.reason,
+                ", ".join(f"{parameter}={value!r:.60}" for parameter, value in view.parameters.items()),
+            )
+            for name, view in steps.items()
+        ]
+        label = f"Run {self.name} of {self.pipeline}: {self.status}"
+        facts = (
+            f"begun {self.started:%Y-%m-%d %H:%M} UTC",
+            f"took {self.duration:.2f}s",
+            f"saved {self.saved:.1f}s",
+        )
+        table = drawing.table(("step", "status", "duration", "why", "parameters"), rows)
+        return drawing.page(label, facts, drawing.graph(boxes, arrows, label=label), table)
 
 
 class Steps(Mapping[str, "StepView"]):
@@ -422,6 +455,19 @@ def steps_of(stores: Stores, executions: Iterable[Execution]) -> list[StepView]:
             runs[execution.run] = run
         views.append(StepView(stores, run, execution))
     return views
+
+    def _repr_html_(self) -> str:
+        graph = lineage.draw_lineage(self._stores.metadata.read, self.id, _DRAWN)
+        rows = [
+            ("digest", self.digest),
+            ("size", f"{self.size:,} bytes"),
+            ("state", self.state),
+            ("uri", self.uri),
+            *((name, str(value)) for name, value in self.properties.items()),
+        ]
+        title = f"{self.type} {self.id}"
+        picture = lineage.lineage_picture(graph, f"What {title} was made of, and what came of it")
+        return drawing.page(title, (), picture, drawing.table((), rows))
 
 
 def run_named(stores: Stores, name: str) -> Run:

@@ -8,6 +8,7 @@ from typing import Any
 
 from zencache.entity import Artifact, Edge, Execution, PipelineRun
 from zencache.lineage.dot import to_dot
+from zencache.lineage.figure import lineage_page
 from zencache.lineage.mermaid import to_mermaid
 from zencache.lineage.openlineage import to_openlineage
 from zencache.lineage.plain import to_json
@@ -56,6 +57,9 @@ class LineageGraph:
             namespace: of the jobs; give one for each metadata store that a catalogue reads.
         """
         return to_openlineage(self, namespace)
+
+    def _repr_html_(self) -> str:
+        return lineage_page(self)
 
     def ends(self, execution_id: int, *, is_output: bool) -> list[int]:
         """The ids of what an execution took, or of what it made."""
