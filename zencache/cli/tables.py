@@ -28,6 +28,7 @@ def show_rows(as_json: bool, rows: list[dict[str, Any]], columns: tuple[str, ...
 
 
 _CELLS: Mapping[str, Callable[[Any], str]] = {
+    "digest": lambda value: value[:19],  # its beginning is enough to name it
     "duration": lambda value: f"{value:.3f}s",
     "saved": lambda value: f"{value:.1f}s",
     "started": lambda value: value[5:16].replace("T", " "),
