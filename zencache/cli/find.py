@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zencache.view import ArtifactView, Run
 
 _SHOWN = 5  # of what an ambiguous name may mean
+_DIGITS = 18  # of the longest id that MLMD can have, nearly
 
 
 def find_run(name: str) -> Run:
@@ -35,9 +36,17 @@ def find_artifact(repository: Repository, text: str) -> ArtifactView:
 
     Artifacts of one content may be several: the last of them is meant.
     """
+    from zencache.view import ArtifactView
+
+    if text.isascii() and text.isdigit() and len(text) < _DIGITS:
+        by_id = repository.stores.metadata.read.artifacts_by_id([int(text)])
+        for artifact in by_id.values():
+            return ArtifactView(repository.stores, artifact)
+    run_name, separator, rest = text.partition("/")
+    if separator and run_name and not run_name.endswith(":"):
+        return _output_of(find_run(run_name), rest)
     known = repository.artifacts()
     for matches in (
-        [one for one in known if str(one.id) == text],
         [one for one in known if one.uri == text],
         [one for one in known if text and _begins(one.digest, text)],
     ):
@@ -46,9 +55,6 @@ def find_artifact(repository: Repository, text: str) -> ArtifactView:
             _ambiguous(text, matches)
         if matches:
             return matches[-1]
-    run_name, separator, rest = text.partition("/")
-    if separator and not run_name.endswith(":") and run_name:
-        return _output_of(find_run(run_name), rest)
     digests = [digest for one in known for digest in (one.digest, one.digest.partition(":")[2])]
     raise NotFoundError(
         f"There is no artifact `{text}`.",

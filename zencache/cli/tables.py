@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
 
 from zencache.visible import visible
 
@@ -59,6 +58,8 @@ def _widths(columns: tuple[str, ...], rows: list[list[str]], room: int) -> list[
 
     Nothing is cut: what is wider than its column goes on in the next line.
     """
+    from rich.cells import cell_len
+
     needed = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
     widths = [1] * len(needed)
     left = room - len(needed)
