@@ -273,7 +273,7 @@ def seen(name):
 # -- readers of these formats
 
 MERMAID_NODE = re.compile(r'    ([ae]\d+)(?:\(\["([^"]*)"\]\)|\["([^"]*)"\])')
-MERMAID_ARROW = re.compile(r'    ([ae]\d+) -->(?:\|"[^"]*"\|)? ([ae]\d+)')
+MERMAID_ARROW = re.compile(r'    ([ae]\d+) -->(?:\|"[^"]+"\|)? ([ae]\d+)')
 MERMAID_TEXT = re.compile(r"(?:[A-Za-z0-9 _\-:,/=…]|[^\x00-\x7f]|#\d+;|<br/>)*")
 
 

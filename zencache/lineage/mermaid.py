@@ -24,7 +24,8 @@ def to_mermaid(graph: LineageGraph) -> str:
     for id_, execution in graph.executions.items():
         lines.append(f'    e{id_}["{_escaped(execution_label(execution, graph.reuses.get(id_, 0)))}"]')
     for source, target, names in sorted_edges(graph):
-        label = f'|"{_escaped([", ".join(names)])}"|' if names else ""
+        text = _escaped([", ".join(names)])
+        label = f'|"{text}"|' if text else ""  # an empty one is an error
         lines.append(f"    {source} -->{label} {target}")
     if graph.start is not None:
         lines.append(f"    style a{graph.start} stroke-width:3px")
