@@ -155,6 +155,7 @@ class _Drawing:
         self._type = type_
         self._is_upstream = is_upstream
         self._places = graph.code_places()
+        self._names = {edge.artifact_id: edge.names for edge in graph.edges if edge.is_output}
         self._shown: set[int] = set()
         self.depth = 0  # of the tree that was drawn
         # Artifact -> the executions that lie beyond it in this direction.
@@ -208,7 +209,7 @@ class _Drawing:
 
     def _named(self, artifact_id: int) -> str:
         artifact = self._graph.artifacts[artifact_id]
-        names = next((e.names for e in self._graph.edges if e.artifact_id == artifact_id and e.is_output), ())
+        names = self._names.get(artifact_id, ())
         where = artifact.uri if artifact.is_external else artifact.digest.partition(":")[2][:12]
         gone = "" if artifact.state == "LIVE" else f", {artifact.state.lower()}"
         name = f" {'/'.join(names)}" if names else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from zencache.lineage.walk import downstream, upstream
 from zencache.metadata import Reader
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LineageGraph:
     """What an artifact was made of and what came of it, or what a run took and made.
 
@@ -63,8 +64,14 @@ class LineageGraph:
 
     def ends(self, execution_id: int, *, is_output: bool) -> list[int]:
         """The ids of what an execution took, or of what it made."""
-        own = (e for e in self.edges if e.execution_id == execution_id and e.is_output is is_output)
-        return [edge.artifact_id for edge in own]
+        return list(self._ends.get((execution_id, is_output), ()))
+
+    @functools.cached_property
+    def _ends(self) -> dict[tuple[int, bool], list[int]]:
+        ends: dict[tuple[int, bool], list[int]] = {}
+        for edge in self.edges:
+            ends.setdefault((edge.execution_id, edge.is_output), []).append(edge.artifact_id)
+        return ends
 
     def code_places(self) -> dict[int, str]:
         """Execution -> where its step is written, ``module:function``; empty where that was not recorded."""

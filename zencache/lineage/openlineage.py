@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import uuid
 from datetime import datetime, timedelta
@@ -125,8 +126,13 @@ def _run_id(run: PipelineRun | None, execution: Execution | None = None) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"zencache:{began}:{part}"))
 
 
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("zencache")
+
+
 def _producer() -> str:
-    return f"urn:zencache:{importlib.metadata.version('zencache')}"
+    return f"urn:zencache:{_version()}"
 
 
 def _facet(name: str, /, **fields: Any) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _cache_facet(execution: Execution) -> dict[str, Any]:
 
 
 def _engine(run: PipelineRun) -> dict[str, Any]:
-    version = run.facts.get("zencache", importlib.metadata.version("zencache"))
+    version = run.facts.get("zencache", _version())
     return _facet("ProcessingEngineRunFacet", version=version, name="zencache")
 
 
