@@ -431,6 +431,19 @@ class ArtifactView:
             Cache(self._stores.metadata, self._stores.artifacts).invalidate(self.artifact, error)
             raise
 
+    def _repr_html_(self) -> str:
+        graph = lineage.draw_lineage(self._stores.metadata.read, self.id, _DRAWN)
+        rows = [
+            ("digest", self.digest),
+            ("size", f"{self.size:,} bytes"),
+            ("state", self.state),
+            ("uri", self.uri),
+            *((name, str(value)) for name, value in self.properties.items()),
+        ]
+        title = f"{self.type} {self.id}"
+        picture = lineage.lineage_picture(graph, f"What {title} was made of, and what came of it")
+        return drawing.page(title, (), picture, drawing.table((), rows))
+
     def __repr__(self) -> str:
         content = f"{self.size} bytes, {self.digest[:15]}…" if self.digest else self.uri
         return f"<artifact {self.id}: {self.type}, {content}>"
@@ -455,19 +468,6 @@ def steps_of(stores: Stores, executions: Iterable[Execution]) -> list[StepView]:
             runs[execution.run] = run
         views.append(StepView(stores, run, execution))
     return views
-
-    def _repr_html_(self) -> str:
-        graph = lineage.draw_lineage(self._stores.metadata.read, self.id, _DRAWN)
-        rows = [
-            ("digest", self.digest),
-            ("size", f"{self.size:,} bytes"),
-            ("state", self.state),
-            ("uri", self.uri),
-            *((name, str(value)) for name, value in self.properties.items()),
-        ]
-        title = f"{self.type} {self.id}"
-        picture = lineage.lineage_picture(graph, f"What {title} was made of, and what came of it")
-        return drawing.page(title, (), picture, drawing.table((), rows))
 
 
 def run_named(stores: Stores, name: str) -> Run:
