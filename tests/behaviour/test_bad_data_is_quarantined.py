@@ -1,11 +1,14 @@
 """Quarantined content, and what came of it, is given out by no look-up until the quarantine is lifted."""
 
+import json
 import logging
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from zencache import ConfigurationError, NotFoundError, Output, Repository, pipeline, step
+from zencache.cli import main
 from zencache.testing import capture_events
 
 bad = {"data": [1, 2, 3]}
@@ -189,3 +192,31 @@ class TestImpact:
     def test_of_a_leaf_is_nothing(self, dataset):
         found = Repository().impact(Repository().get_runs()[-1].steps["trained"].output)
         assert (found.artifacts, found.steps, found.runs) == ((), (), ())
+
+
+class TestTheCommandLine:
+    def typed(self, *arguments, code=0):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    def test_tells_the_impact(self, dataset):
+        assert "2 artifacts came of it, in 1 runs of training" in self.typed("impact", "latest/importer")
+        told = json.loads(self.typed("impact", str(dataset.id), "--json"))
+        assert [one["made by"] for one in told["artifacts"]] == ["trained", "cleaned"]
+
+    def test_quarantines_lists_and_lifts(self, dataset):
+        assert "Nothing is quarantined" in self.typed("quarantine")
+        assert "half of the labels" in self.typed(
+            "quarantine", "latest/importer", "--reason", "half of the labels"
+        )
+        assert set(ran(bound().run()).values()) == {"completed"}
+        (listed,) = json.loads(self.typed("quarantine", "--json"))
+        assert (listed["digest"], listed["lifted"]) == (dataset.digest, False)
+        self.typed("quarantine", "latest/importer", "--lift")
+        assert set(ran(bound().run()).values()) == {"cached"}
+
+    def test_refuses_what_makes_no_sense(self, dataset):
+        assert "--reason" in self.typed("quarantine", "latest/importer", code=2)
+        assert "Name the artifact" in self.typed("quarantine", "--lift", code=2)
+        assert "no artifact `nothing`" in self.typed("impact", "nothing", code=2)
