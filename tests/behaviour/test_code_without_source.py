@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from zencache import DeclarationError, pipeline, step
+from zencache import DeclarationError, StepFailed, pipeline, step
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -83,3 +83,20 @@ def test_a_constant_that_cannot_be_encoded_is_an_error_when_the_pipeline_is_boun
     assert refused.value.facts["variable"] == "CONNECTION"
     assert "socket" in refused.value.facts["type"]
     assert "inside the step" in refused.value.hint
+
+
+def test_what_a_try_is_around_counts_without_a_source():
+    def steps(text):
+        helper = executed(text)["helper"]
+
+        @step
+        def work() -> int:
+            return helper(0)
+
+        return work
+
+    caught = "def helper(x):\n try:\n  a = x\n  a = 1 // a\n except ZeroDivisionError:\n  a = 5\n return a"
+    uncaught = caught.replace("  a = 1 // a\n", "").replace("  a = 5\n", "  a = 5\n else:\n  a = 1 // a\n")
+    assert run(steps(caught)).output.read() == 5
+    with pytest.raises(StepFailed, match="division"):
+        run(steps(uncaught))

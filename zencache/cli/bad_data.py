@@ -38,10 +38,9 @@ def impact(artifact: str, as_json: bool) -> None:
         }
         click.echo(json.dumps(told, indent=2))
         return
-    click.echo(
-        f"Artifact {start.id} ({start.type}{_again(len(found.same))}): {len(found.artifacts)} artifacts came of "
-        f"it, in {len(found.runs)} runs of {', '.join(found.pipelines) or 'no pipeline'}."
-    )
+    what = f"Artifact {start.id} ({start.type}{_again(len(found.same))})"
+    where = f"{len(found.runs)} runs of {', '.join(found.pipelines) or 'no pipeline'}"
+    click.echo(f"{what}: {len(found.artifacts)} artifacts came of it, in {where}.")
     if artifacts:
         print_table(artifacts, ("id", "type", "made by", "run", "digest"))
         click.echo(f'To keep them from being reused: zencache quarantine {start.id} --reason "..."')

@@ -51,7 +51,8 @@ def comparable(code: CodeType) -> bytes:
 
 def content_with_version(code: CodeType) -> tuple[Any, ...]:
     """As :func:`content`; the same source compiles to other instructions on another Python."""
-    return (tuple(sys.version_info[:2]), *content(code))
+    tries = tuple(getattr(part, "co_exceptiontable", b"") for part in nested(code))
+    return (tuple(sys.version_info[:2]), tries, *content(code))
 
 
 def references(code: CodeType) -> tuple[Reference, ...]:
