@@ -68,6 +68,7 @@ LAYERS = [
     ["examples"],
     ["verification"],
     ["acceptance"],
+    ["report"],
     ["cli"],
     ["__main__"],
 ]

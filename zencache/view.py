@@ -26,6 +26,11 @@ class Run:
         self._executions = executions
 
     @property
+    def stores(self) -> Stores:
+        """The stores that it is recorded in."""
+        return self._stores
+
+    @property
     def record(self) -> PipelineRun:
         """The recorded facts behind this view."""
         return self._run

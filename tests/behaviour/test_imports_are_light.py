@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = ["tensorflow", "keras", "apache_beam", "pandas", "grpc", "ml_metadata", "numpy", "pyarrow", "fsspec"]
+HEAVY += ["starlette", "uvicorn", "zencache.report"]
 
 LOADED = f"""
 import sys
