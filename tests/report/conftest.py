@@ -116,3 +116,10 @@ def own_scoring(scoring: Repository, tmp_path: Path) -> Repository:
     folder = tmp_path / "copy"
     shutil.copytree(scoring.root, folder)
     return Repository(folder, metadata=folder / "metadata.db", artifacts=folder / "artifacts")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """A run without a browser says so, also where skipped tests are only counted."""
+    skipped = [one for one in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(one.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests skipped: {NO_BROWSER}")

@@ -19,7 +19,6 @@ _LONGEST_PAGE = 2_000  # runs in one answer
 _HISTORY = 1_000  # runs in one history
 _USES = 30  # steps that made or took an artifact, in each direction
 _CLEAR, _LINEAGE = 60, 400  # artifacts of one lineage graph, unless and if it is told how far it goes
-_DEPTHS = (12, 6, 3, 2, 1)
 
 
 class Answers:
@@ -184,10 +183,15 @@ class Answers:
             depth: how many steps far in each direction; as far as is clear unless given.
         """
         most = _CLEAR if depth is None else _LINEAGE
-        for reach in (depth, *(one for one in _DEPTHS if depth is None or one < depth)):
-            graph = self.repository.lineage(id, reach)
-            if len(graph) <= most:
+        reach: int | None = 1
+        graph = self.repository.lineage(id, reach)
+        while reach is not None and reach != depth:
+            farther = min(2 * reach, depth or 2 * reach)
+            found = self.repository.lineage(id, farther)
+            if len(found) > most:
                 break
+            # Where nothing more came along, there is nothing more.
+            reach, graph = (None if len(found) == len(graph) else farther), found
         return document.lineage_document(graph, self._makers(graph.artifacts), reach)
 
     def compare(self, a: str, b: str) -> Document:

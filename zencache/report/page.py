@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from zencache.view import Run
 _LARGEST = 256 << 20  # bytes of an object that is opened for its preview
 _PREVIEW_TIME = 30.0  # seconds for all previews of a page
 _PREVIEW_BYTES = 24 << 20  # characters of all previews of a page
-_LINEAGES = 300  # artifacts of the run whose lineage is on the page
+_NEAR = 300  # artifacts of other runs on the page
+_LINEAGE_TIME = 10.0  # seconds for all lineage graphs of a page
+_LINEAGE_BYTES = 4 << 20  # characters of all lineage graphs of a page
 
 
 def write_page(run: Run, path: str | os.PathLike[str], *, repository: Repository | None = None) -> Path:
@@ -78,21 +81,29 @@ class _Collection:
             if step["status"] != "waiting":
                 self._ask("step", run=run.name, name=step["name"])
         own = [artifact["id"] for artifact in told["artifacts"]]
-        near: set[int] = set()
-        for count, id_ in enumerate(own):
+        for id_ in own:
             self._about_artifact(id_)
-            if count < _LINEAGES:
-                lineage = self._ask("lineage", id=id_)
-                near.update(artifact["id"] for artifact in lineage["artifacts"])
-        for id_ in sorted(near - set(own), reverse=True)[:_LINEAGES]:
+        for id_ in sorted(self._near(own) - set(own), reverse=True)[:_NEAR]:
             self._about_artifact(id_)
         self._ask("history", pipeline=run.pipeline)
         if told["previous"]:
             self._ask("compare", a=told["previous"], b=run.name)
 
+    def _near(self, own: Iterable[int]) -> set[int]:
+        """What stands in the lineage of the run's artifacts, of which graphs are kept while there is room."""
+        near: set[int] = set()
+        until, room = time.monotonic() + _LINEAGE_TIME, _LINEAGE_BYTES
+        for id_ in own:
+            if time.monotonic() > until or room < 0:
+                break
+            told = self._ask("lineage", id=id_)
+            near.update(artifact["id"] for artifact in told.get("artifacts", ()))
+            room -= len(json.dumps(told))
+        return near
+
     def _about_artifact(self, id_: int) -> None:
         told = self._ask("artifact", id=id_)
-        if told["is_metric"]:
+        if told.get("is_metric"):
             self._ask("metric", id=id_)
         if time.monotonic() > self._until or self._room <= 0:
             reason = "It was left out, so that the page does not become too large."
