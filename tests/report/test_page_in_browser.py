@@ -148,7 +148,7 @@ def test_lineage_is_walked_up_and_down(run_page, scoring, way):
     page.click(".panel .ports a:has-text('frame')")
     panel_of(page, "frame")
     page.click("text=Draw its lineage")
-    page.wait_for_selector(".lineage-view")
+    page.wait_for_selector(".lineage-view canvas", state="attached")
     names = page.evaluate(
         "() => document.querySelector('.graph-canvas')._cyreg.cy.nodes().map(node => node.data('name'))"
     )
@@ -181,6 +181,22 @@ def test_the_keyboard_reaches_everything(run_page):
     page.wait_for_function("() => document.activeElement.id === 'panel-title'")
     page.keyboard.press("Escape")
     page.wait_for_function("() => document.activeElement.classList.contains('graph')")
+
+
+def test_steps_chosen_in_quick_succession_show_the_last(url, open_page):
+    page = open_page(url)
+    page.wait_for_selector(".rows .run-row")
+    page.evaluate(
+        """async () => {
+            const turn = () => new Promise(done => setTimeout(done, 0));
+            for (const step of ["load", "clean", "embed", "train"]) {
+                location.hash = `#/run?name=second&step=${step}`;
+                await turn();
+            }
+        }"""
+    )
+    panel_of(page, "train")
+    assert page.locator(".steps a[aria-current]").get_attribute("data-step") == "train"
 
 
 def test_tab_reaches_the_list_of_steps_in_one_stop(run_page):

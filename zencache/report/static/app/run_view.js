@@ -38,9 +38,13 @@ export class RunView {
     const isNew = name !== this.name;
     if (isNew) {
       this.name = name;
-      this.run = null;
       clearTimeout(this.timer);
-      this.run = await source.ask("run", { name });
+      this.asked = source.ask("run", { name });
+    }
+    const run = await this.asked;
+    if (name !== this.name) return; // somebody went on while it was asked for
+    if (isNew) {
+      this.run = run;
       this.withArtifacts = this.run.steps.length <= MANY;
       this.toggle.checked = this.withArtifacts;
       this.graph.isTouched = false;
