@@ -489,3 +489,21 @@ def on_a_terminal(arguments, cwd: Path, columns: int = 80) -> str:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0, shown
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
+
+
+def test_a_run_is_exported_as_a_page_that_loads_nothing(project):
+    @step
+    def made() -> int:
+        return 1
+
+    @pipeline
+    def single():
+        made()
+
+    single().run(run_name="first")
+    done = CliRunner().invoke(main, ["export", "first", "--format", "html", "--output", "run.html"])
+    assert done.exit_code == 0, done.output
+    page = (project / "run.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert '"made"' in page
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)

@@ -5,4 +5,15 @@ from __future__ import annotations
 from zencache.cli import bad_data, cost, example, export, history, lineage, picture, running, trust
 from zencache.cli.group import main
 
-__all__ = ["bad_data", "cost", "example", "export", "history", "lineage", "main", "picture", "running", "trust"]
+__all__ = [
+    "bad_data",
+    "cost",
+    "example",
+    "export",
+    "history",
+    "lineage",
+    "main",
+    "picture",
+    "running",
+    "trust",
+]
