@@ -43,7 +43,7 @@ class PipelineView:
     @property
     def definition(self) -> Mapping[str, Any]:
         """The definition that its last run recorded, as it lies in the metadata store."""
-        return self._last_run.definition
+        return dict(self._last_run.definition)
 
     @property
     def steps(self) -> dict[str, StepDefinition]:

@@ -8,9 +8,10 @@ artifact store as a record.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
@@ -69,7 +70,10 @@ def get_text(properties: Any, name: str, records: Records | None = None) -> str:
     """A string property, or the record that it refers to; empty if there is none."""
     if name not in properties:
         return ""
-    text = str(properties[name].string_value)
+    return _resolved(str(properties[name].string_value), records)
+
+
+def _resolved(text: str, records: Records | None) -> str:
     if text.startswith(schema.TEXT_OF_RECORD) and records is not None:
         try:
             return records.read_record(text.removeprefix(schema.TEXT_OF_RECORD))
@@ -79,11 +83,36 @@ def get_text(properties: Any, name: str, records: Records | None = None) -> str:
 
 
 def get_json(properties: Any, name: str, records: Records | None = None) -> dict[str, Any]:
+    return _parse(get_text(properties, name, records))
+
+
+def _parse(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(get_text(properties, name, records) or "{}")
+        found = json.loads(text or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+class LateJson(Mapping[str, Any]):
+    """A JSON object that is read when it is first asked for: a list of runs needs no definitions."""
+
+    def __init__(self, text: str, records: Records):
+        self._text = text
+        self._records = records
+
+    @functools.cached_property
+    def _items(self) -> dict[str, Any]:
+        return _parse(_resolved(self._text, self._records))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
 
 
 def value_of(value: Any) -> Any:
@@ -382,7 +411,7 @@ def get_run(proto: Any, records: Records) -> PipelineRun:
         duration=properties[schema.DURATION].double_value if schema.DURATION in properties else 0.0,
         saved=properties[schema.SAVED].double_value if schema.SAVED in properties else 0.0,
         previous=get_text(properties, schema.PREVIOUS),
-        definition=get_json(properties, schema.DEFINITION, records),
+        definition=LateJson(get_text(properties, schema.DEFINITION), records),
         options=get_json(properties, schema.OPTIONS, records),
         facts=get_json(properties, schema.FACTS, records),
     )
