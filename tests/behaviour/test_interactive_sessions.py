@@ -59,6 +59,7 @@ class TestKernel:
         printed = execute(DEFINITIONS, RUN, DEFINITIONS, RUN, "# a comment\n" + DEFINITIONS, RUN)
         assert [line for line in printed if line] == ["completed 6", "cached 6", "cached 6"]
 
+    @pytest.mark.slow
     def test_another_kernel_takes_over_what_the_first_one_made(self, execute):
         assert execute(DEFINITIONS, RUN)[-1] == "completed 6"
         helper, rest = "def helper(x):\n    return x * 3", DEFINITIONS.replace("return x * 3", "return 0")
@@ -76,6 +77,7 @@ class TestKernel:
             "cached 6",
         ]
 
+    @pytest.mark.slow
     def test_a_script_that_is_run_in_the_notebook_counts_as_it_is_each_time(self, execute):
         printed = execute(
             f"%%writefile script.py\n{DEFINITIONS}",
@@ -91,6 +93,7 @@ class TestKernel:
         said = [line for line in printed if line.startswith(("completed", "cached"))]
         assert said == ["completed 6", "cached 6", "completed 10", "cached 10"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("imported", ["import helpers", "from helpers import helper"])
     def test_a_module_that_autoreload_loads_anew_counts(self, execute, imported):
         called = "helpers.helper(x)" if imported == "import helpers" else "helper(x)"
@@ -109,12 +112,14 @@ class TestKernel:
         said = [line for line in printed if line.startswith(("completed", "cached"))]
         assert said == ["completed 6", "cached 6", "completed 30", "cached 30"]
 
+    @pytest.mark.slow
     def test_why_names_the_helper(self, execute):
         printed = execute(
             DEFINITIONS, RUN, "def helper(x):\n    return x * 4", "print(flow().run().steps['work'].why())"
         )
         assert "code: __main__.helper" in printed[-1].splitlines()[-1]
 
+    @pytest.mark.slow
     def test_a_kernel_and_a_script_share_a_result(self, execute, run_script):
         assert execute(DEFINITIONS, RUN)[-1] == "completed 6"
         assert run_script(DEFINITIONS + RUN).stdout.strip() == "cached 6"

@@ -185,6 +185,7 @@ def test_neither_cache_is_confused_by_the_other(shared, repo, runs):
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 def test_the_page_about_tfx_shows_what_is_printed(make_shared):
     page = (Path(__file__).parents[2] / "docs" / "tfx-and-mlmd.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
