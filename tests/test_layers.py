@@ -19,13 +19,16 @@ LAYERS = [
     ["environment"],
     ["settings"],
     # L2
+    ["reference"],
     ["fingerprint"],
     ["materializer"],
     ["artifact_store"],
     ["metadata"],
+    ["resource"],
     # L3
     ["declaration"],
     ["artifact_value"],
+    ["intake"],
     ["key"],
     ["drawing"],
     ["lineage"],
@@ -35,6 +38,7 @@ LAYERS = [
     # L4
     ["binding"],
     ["output"],
+    ["call"],
     ["reproduction"],
     ["wiring"],
     ["step_function"],
@@ -68,6 +72,7 @@ LAYERS = [
     ["examples"],
     ["verification"],
     ["acceptance"],
+    ["tfx"],
     ["report"],
     ["cli"],
     ["__main__"],

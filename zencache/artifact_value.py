@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from zencache.artifact_store import ArtifactStore
-from zencache.digest import ALGORITHM, digest_bytes
+from zencache.artifact_store import PAYLOAD, ArtifactStore
+from zencache.digest import ALGORITHM, Digest, digest_bytes, encode
 from zencache.entity import Artifact
-from zencache.exceptions import ArtifactStoreError, MaterializerError
+from zencache.exceptions import ArtifactStoreError, MaterializerError, PropertyError
+from zencache.fingerprint import Sighting
 from zencache.materializer import (
     ArtifactType,
     BaseMaterializer,
@@ -18,9 +21,14 @@ from zencache.materializer import (
     is_there,
     json_value,
     name_of,
+    require_value,
     type_by_name,
     type_name,
 )
+from zencache.reference import Artifact as Reference
+from zencache.reference import is_reference
+
+_MAX_PROPERTIES = 2000  # bytes, of their JSON: what MLMD can hold on any database
 
 
 def save(store: ArtifactStore, value: Any, materializer: BaseMaterializer) -> tuple[Artifact, ArtifactType]:
@@ -30,30 +38,78 @@ def save(store: ArtifactStore, value: Any, materializer: BaseMaterializer) -> tu
         MaterializerError: the value would not come back as it is.
         ArtifactStoreError: the bytes could not be written.
     """
-    artifact_type = artifact_type_of(materializer, type(value))
     with store.stage() as directory:
-        try:
+        with _writing(store, materializer):
             known = materializer.save(value, directory)
-            content = materializer.digest(directory)
-        except OSError as error:
-            raise ArtifactStoreError(
-                f"A value could not be written: {error.strerror or error}.",
-                facts={"store": store.url, "materializer": name_of(materializer)},
-                hint="Check that the disk has space and can be written; what had finished is reused.",
-            ) from error
-        stored = store.publish(directory, known)
-    digest = stored.digest.hash if content is None else _content_digest(content)
+        return seal(store, directory, materializer, type(value), materializer.properties(value), known)
+
+
+def seal(
+    store: ArtifactStore,
+    directory: Path,
+    materializer: BaseMaterializer,
+    python_type: type,
+    properties: Mapping[str, Any],
+    known: Mapping[str, Digest] | None = None,
+) -> tuple[Artifact, ArtifactType]:
+    """Make files that have been written into a staging folder an object; it is not recorded yet.
+
+    Args:
+        directory: the folder, used up: it becomes the object by a rename where the store can do that.
+        python_type: what the materializer loads the files as.
+        properties: what counts as content beside the files.
+        known: digests of files that were hashed while they were written.
+
+    Raises:
+        ArtifactStoreError: the files could not be made durable and visible.
+        PropertyError: the properties are too long to be recorded.
+    """
+    artifact_type = artifact_type_of(materializer, python_type)
+    with _writing(store, materializer):
+        content = materializer.digest(directory)
+    if len(json_value.dumps(dict(properties)).encode()) > _MAX_PROPERTIES:
+        raise PropertyError(
+            "The properties of an artifact are too long to be recorded.",
+            facts={"type": artifact_type.name, "properties": ", ".join(properties)},
+            hint="Write what is long to a file of the artifact.",
+        )
+    stored = store.publish(directory, known)
     artifact = Artifact(
         id=0,
         type=artifact_type.name,
-        uri=stored.uri,
-        digest=digest,
+        uri=python_type.uri_in(f"{stored.uri}/{PAYLOAD}") if is_reference(python_type) else stored.uri,
+        digest=_with_properties(
+            stored.digest.hash if content is None else _content_digest(content), properties
+        ),
         object=stored.digest,
         materializer=name_of(materializer),
-        python_type=type_name(type(value)),
+        python_type=type_name(python_type),
         configuration=json_value.dumps(vars(materializer)) if vars(materializer) else "",
+        content_properties=properties,
     )
     return artifact, artifact_type
+
+
+def refer(value: Reference, seen: Sighting) -> tuple[Artifact, ArtifactType]:
+    """The artifact of files that stay where they are, outside of the artifact store.
+
+    Args:
+        value: the reference.
+        seen: what is there now.
+    """
+    digest, properties = seen.digest, value.properties()
+    materializer = require_value(value)
+    artifact = Artifact(
+        id=0,
+        type=value.type_name,
+        uri=seen.place,
+        digest=_with_properties(digest.hash, properties),
+        object=digest,
+        materializer="",
+        python_type=type_name(type(value)),
+        content_properties=properties,
+    )
+    return artifact, artifact_type_of(materializer, type(value))
 
 
 def load(
@@ -79,6 +135,12 @@ def load(
             facts={"uri": artifact.uri, "type": artifact.type},
             hint="Read the files at its URI with the tool that made them.",
         )
+    types = [candidate for candidate in candidates if isinstance(candidate, type)]
+    if artifact.is_external and artifact.python_type:
+        reference = type_by_name(artifact.python_type, types)()
+        reference.uri, reference.recorded = artifact.uri, artifact
+        reference.restore(artifact.content_properties)
+        return reference
     if artifact.is_external:
         raise MaterializerError(
             "An external file is not in the artifact store.",
@@ -86,12 +148,12 @@ def load(
             hint="Read it where it lies; its recorded digest tells whether it has changed.",
         )
     directory = store.open(artifact.object)
-    types = [candidate for candidate in candidates if isinstance(candidate, type)]
     python_type = type_by_name(artifact.python_type, types)
     if materializer is None or name_of(materializer) != artifact.materializer:
         materializer = _configured(by_name(artifact.materializer), artifact.configuration)
     try:
-        return materializer.load(directory, python_type)
+        value = materializer.load(directory, python_type)
+        value = materializer.restore(value, artifact.content_properties)
     except MaterializerError:
         raise
     except Exception as error:
@@ -100,6 +162,9 @@ def load(
             facts={"uri": artifact.uri, "materializer": artifact.materializer, "type": artifact.python_type},
             hint="Its class or package may have changed since it was written; run the step anew.",
         ) from error
+    if isinstance(value, Reference):
+        value.recorded = artifact
+    return value
 
 
 def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
@@ -123,6 +188,25 @@ def _configured(kind: type[BaseMaterializer], configuration: str) -> BaseMateria
     if configuration:
         vars(materializer).update(json_value.loads(configuration))
     return materializer
+
+
+@contextmanager
+def _writing(store: ArtifactStore, materializer: BaseMaterializer) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactStoreError(
+            f"A value could not be written: {error.strerror or error}.",
+            facts={"store": store.url, "materializer": name_of(materializer)},
+            hint="Check that the disk has space and can be written; what had finished is reused.",
+        ) from error
+
+
+def _with_properties(digest: str, properties: Mapping[str, Any]) -> str:
+    """The digest of files together with the properties that count as their content."""
+    if not properties:
+        return digest
+    return _content_digest(encode((digest, sorted(properties.items()))))
 
 
 def _content_digest(content: str | bytes) -> str:

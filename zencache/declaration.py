@@ -6,18 +6,22 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from zencache import resource
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
 from zencache.fingerprint import observe
 from zencache.materializer import BaseMaterializer, json_value
 from zencache.policy import CachePolicy
+from zencache.resource import Resource
 
 SINGLE_OUTPUT = "output"
+DERIVED = "derived"
+IMPLIED = "zencache_"  # begins the names of resources that no parameter receives
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -61,6 +65,14 @@ class Declaration:
         outputs: output name -> annotation; empty if the step declares none.
         several: whether the function returns a tuple of its outputs.
         config: name of the parameter that takes the config, and its class.
+        resources: parameter -> what the run provides for it.
+        references: the outputs that the function writes in place: parameters that receive an artifact.
+        by_name: whether the function returns a dict of those of its outputs that it does not write in place,
+            as TFX components do.
+        values: output -> annotation of a value that it returns so, and that is kept in a value artifact of
+            the class that ``outputs`` says.
+        base: the MLMD system type of its executions; ``DERIVED`` if that follows from its outputs.
+        beam_pipeline_args: options of the Beam pipeline that it is provided with.
     """
 
     name: str
@@ -74,6 +86,12 @@ class Declaration:
     cache_version: str | None = None
     cache_policy: CachePolicy | None = None
     materializers: Mapping[str, BaseMaterializer] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    by_name: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+    base: str | None = DERIVED
+    beam_pipeline_args: tuple[str, ...] = ()
 
     @property
     def config_fields(self) -> Mapping[str, Any]:
@@ -91,6 +109,7 @@ def declare(
     cache_version: str | None,
     cache_policy: CachePolicy | None,
     materializers: Any,
+    beam_pipeline_args: Any,
     scope: Mapping[str, Any],
 ) -> Declaration:
     """Read a step function. ``scope`` holds the local names at the place of its definition.
@@ -101,8 +120,9 @@ def declare(
     observe()
     step_name = name if name is not None else getattr(function, "__name__", "")
     _check_function(function, step_name)
-    hints = _hints(function, step_name, scope)
-    arguments, defaults, config = _arguments(function, hints, step_name)
+    hints = annotations_of(function, step_name, scope)
+    resources = _resources(function, hints, step_name)
+    arguments, defaults, config = _arguments(function, hints, step_name, resources)
     outputs, several = _outputs(hints.get("return"), step_name)
     declaration = Declaration(
         name=check_name("step", step_name),
@@ -115,6 +135,8 @@ def declare(
         enable_cache=_check_switch(enable_cache, step_name),
         cache_version=None if cache_version is None else str(cache_version),
         cache_policy=check_policy(cache_policy),
+        resources=resources,
+        beam_pipeline_args=resource.check_flags(beam_pipeline_args, f"step {step_name}"),
     )
     _check_ignored(declaration)
     return replace(declaration, materializers=_materializers(materializers, declaration))
@@ -188,7 +210,12 @@ def _check_ignored(declaration: Declaration) -> None:
             )
 
 
-def _hints(function: Callable[..., Any], name: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+def annotations_of(function: Callable[..., Any], name: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations of a function, evaluated; ``scope`` holds the local names where it is defined.
+
+    Raises:
+        DeclarationError: one of them is a text that names nothing.
+    """
     raw = dict(getattr(function, "__annotations__", {}))
     if not any(isinstance(annotation, str) for annotation in raw.values()):
         return raw
@@ -203,14 +230,37 @@ def _hints(function: Callable[..., Any], name: str, scope: Mapping[str, Any]) ->
         ) from error
 
 
+def _resources(function: Callable[..., Any], hints: Mapping[str, Any], name: str) -> dict[str, Resource]:
+    """What a run provides: by the parameter that receives it, or unnamed, to read an input with it."""
+    resources: dict[str, Resource] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        annotation = hints.get(parameter.name)
+        found = resource.find(annotation)
+        if found is not None and parameter.default not in (parameter.empty, None):
+            raise DeclarationError(
+                "A parameter that the run provides has a default.",
+                facts={"step": name, "parameter": str(parameter)},
+                hint="Leave it out, or write `= None`.",
+            )
+        if found is not None:
+            resources[parameter.name] = found
+    for annotation in hints.values():
+        needed = resource.implied(annotation)
+        if needed is not None and needed not in resources.values():
+            resources[f"{IMPLIED}{type(needed).__name__}"] = needed
+    return resources
+
+
 def _arguments(
-    function: Callable[..., Any], hints: Mapping[str, Any], name: str
+    function: Callable[..., Any], hints: Mapping[str, Any], name: str, provided: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, type[BaseModel]] | None]:
     arguments: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     config: tuple[str, type[BaseModel]] | None = None
     for parameter in _signature(function, name).parameters.values():
         annotation = hints.get(parameter.name, Any)
+        if parameter.name in provided:
+            continue
         if parameter.kind not in _PLAIN:
             raise DeclarationError(
                 "A step's inputs have names: `*args`, `**kwargs` and positional-only ones are not possible.",
@@ -238,14 +288,19 @@ def _arguments(
                 facts={"step": name, "name": field_name},
                 hint="Rename one of them.",
             )
-    for argument in [*arguments, *(config[1].model_fields if config else ())]:
-        if argument.startswith("zencache_") or len(argument.encode()) > 200:
+    check_argument_names([*arguments, *(config[1].model_fields if config else ())], name)
+    return arguments, defaults, config
+
+
+def check_argument_names(names: Iterable[str], step: str) -> None:
+    """Raise unless each name can be that of a property in MLMD, beside zencache's own."""
+    for name in names:
+        if name.startswith("zencache_") or len(name.encode()) > 200:
             raise DeclarationError(
                 "A parameter cannot have this name.",
-                facts={"step": name, "name": argument, "expected": "at most 200 bytes, not zencache_…"},
+                facts={"step": step, "name": name, "expected": "at most 200 bytes, not zencache_…"},
                 hint="Rename it.",
             )
-    return arguments, defaults, config
 
 
 def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:

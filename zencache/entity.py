@@ -26,6 +26,7 @@ class Artifact:
         materializer: ``module:qualname`` of what loads it.
         python_type: ``module:qualname`` of the value's type.
         configuration: exact JSON of what the materializer was configured with, if it was.
+        content_properties: what counts as its content beside its bytes, by name.
         state: the MLMD state, ``LIVE`` while it can be used.
         is_lost: whether it is ``DELETED`` only because a look-up did not find its bytes, so that it counts
             again when they are back, as when a store was not mounted.
@@ -40,6 +41,7 @@ class Artifact:
     materializer: str
     python_type: str
     configuration: str = ""
+    content_properties: Mapping[str, Any] = field(default_factory=dict)
     state: str = "LIVE"
     is_lost: bool = False
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -170,7 +172,8 @@ class Execution:
     those of some to what they were, in short; a cached execution has none of its own: those of
     ``source_id``, which it was taken from, are the same.
     ``duration`` is in seconds. ``untracked`` says what the key could not follow, ``not_kept`` why a
-    completed one is no cache entry. ``is_foreign``: another tool recorded it, such as TFX, so that there is
+    completed one is no cache entry. ``beam_pipeline_args`` are the options of the Beam pipeline that it was
+    provided with, if it takes one. ``is_foreign``: another tool recorded it, such as TFX, so that there is
     neither key nor decision; ``run`` may be empty.
     """
 
@@ -190,6 +193,7 @@ class Execution:
     error: str = ""
     untracked: tuple[str, ...] = ()
     not_kept: str = ""
+    beam_pipeline_args: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)

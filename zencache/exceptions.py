@@ -5,7 +5,8 @@
     ├── DeclarationError       a step or a pipeline is declared or wired wrongly; raised before anything runs
     │   └── UnfingerprintableError   a value that code or configuration uses has no faithful fingerprint
     ├── MaterializerError      a value cannot become files, or files cannot become the value
-    ├── OutputError            a step returned something other than it declared
+    ├── OutputError            a step returned, or wrote, something other than it declared
+    ├── PropertyError          an artifact has no such property, or none of that type
     ├── ArtifactStoreError     the artifact store cannot be read or written
     │   └── ArtifactUnusable   one artifact's bytes cannot be used
     │       ├── ArtifactMissing      they are gone
@@ -81,7 +82,11 @@ class MaterializerError(ZencacheError):
 
 
 class OutputError(ZencacheError):
-    """A step returned something other than it declared."""
+    """A step returned, or wrote, something other than it declared."""
+
+
+class PropertyError(ZencacheError, AttributeError, ValueError):
+    """An artifact has no such property, or none of that type."""
 
 
 class ArtifactStoreError(ZencacheError):

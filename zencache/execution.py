@@ -14,22 +14,24 @@ from typing import Any
 from zencache import artifact_value, events, recovery
 from zencache.artifact_store import ArtifactStore
 from zencache.cache import Cache
+from zencache.call import Made, calling, flags_of
 from zencache.entity import Artifact, CacheEntry, Decision, Execution, PipelineRun, Status
 from zencache.exceptions import (
     ArtifactUnusable,
     MaterializerError,
     MetadataStoreError,
+    NotFoundError,
     ZencacheError,
     error_text,
 )
 from zencache.fingerprint import FileFingerprints
 from zencache.given import GivenValues
 from zencache.key import CacheKey, KeyMaker
-from zencache.materializer import BaseMaterializer, require_value
+from zencache.materializer import ArtifactType, BaseMaterializer
 from zencache.metadata import MetadataStore, RunWriter
 from zencache.options import CacheOptions
-from zencache.output import split_outputs
 from zencache.reproduction import reproduce
+from zencache.resource import Surroundings
 from zencache.wiring import Node
 
 
@@ -59,6 +61,7 @@ class RunExecution:
         options: CacheOptions,
         facts: Mapping[str, str],
         files: FileFingerprints,
+        beam_pipeline_args: tuple[str, ...] = (),
     ):
         self._nodes = {node.name: node for node in nodes}
         self._metadata = metadata
@@ -69,6 +72,9 @@ class RunExecution:
         self._facts = facts
         self._run = writer.run.name
         self._files = files
+        self._surroundings = Surroundings(
+            writer.run.pipeline, artifacts, metadata, files, beam_pipeline_args=beam_pipeline_args
+        )
         self._given = GivenValues(metadata, artifacts, files, writer)
         self._keys = KeyMaker(files, metadata.read.acceptances())
         self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
@@ -134,6 +140,7 @@ class RunExecution:
                 key_values=key.values,
                 facts=self._facts,
                 untracked=untracked,
+                beam_pipeline_args=flags_of(node.step, self._surroundings),
             )
             execution = self._execute(node, execution, arguments, key, started)
         self.executions[node.name] = execution
@@ -145,7 +152,8 @@ class RunExecution:
     ) -> Decision:
         """A sampled hit is executed again and compared; it stays a hit, and its record says what was seen."""
         assert decision.entry is not None
-        found = reproduce(node.step, node.name, self._arguments(node, inputs), decision.entry.outputs)
+        arguments = self._arguments(node, inputs)
+        found = reproduce(node.step, node.name, arguments, decision.entry.outputs, self._surroundings)
         changed = self._changed_files(key)
         if changed:
             return decision.with_detail(f"executed again, but {changed}")
@@ -175,9 +183,8 @@ class RunExecution:
         execution = self._writer.register(execution)
         try:
             events.emit(events.WillExecute(self._run, node.name))
-            returned = node.step.function(**arguments)
-            arguments.clear()  # large inputs are free while the outputs are written
-            saved = self._publish(node, returned)
+            with calling(node.step, node.name, arguments, self._surroundings) as made:
+                saved = self._publish(node, made)
         except BaseException as error:
             self._end(execution, error, started)
             if not isinstance(error, Exception):
@@ -190,8 +197,8 @@ class RunExecution:
             not_kept=self._changed_files(key),
         )
         outputs = {name: artifact for name, (artifact, _) in saved.items()}
-        bases = {name: artifact_type.base for name, (_, artifact_type) in saved.items()}
-        execution = self._writer.complete(execution, outputs, bases)
+        types = {name: artifact_type for name, (_, artifact_type) in saved.items()}
+        execution = self._writer.complete(execution, outputs, types)
         quarantine = self._cache.spread(execution.inputs.values(), execution.outputs.values())
         if quarantine is not None:
             events.emit(events.DidGiveQuarantined(self._run, node.name, quarantine.reason))
@@ -237,10 +244,17 @@ class RunExecution:
 
     def _inputs(self, node: Node) -> dict[str, Artifact]:
         """The artifacts that a node takes, by argument."""
-        made = {
-            argument: self.executions[source].outputs[output]
-            for argument, (source, output) in node.inputs.items()
-        }
+        made = {}
+        for argument, (source, output) in node.inputs.items():
+            artifact = self.executions[source].outputs.get(output)
+            if artifact is not None:
+                made[argument] = artifact
+            elif argument not in node.step.defaults:
+                raise NotFoundError(
+                    "Nothing has been found for an input.",
+                    facts={"step": node.name, "input": argument, "looked for by": source},
+                    hint="Run the pipeline that makes it, or give the parameter the default None.",
+                )
         return made | self._given.artifacts(node)
 
     def _arguments(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
@@ -257,7 +271,7 @@ class RunExecution:
         materializer: BaseMaterializer | None = None
         candidates = [node.step.arguments.get(argument)]
         source, output = node.inputs.get(argument, (None, ""))
-        if artifact.is_external:
+        if artifact.is_external and source is None:
             return self._given.paths(node, argument)
         if source is None:
             candidates.append(type(node.values[argument]))
@@ -281,15 +295,11 @@ class RunExecution:
         self._unrecorded = [execution for execution in self._unrecorded if execution.node != producer]
         self.visit(producer)
 
-    def _publish(self, node: Node, returned: Any) -> dict[str, Any]:
-        """Check what a step returned against what it declares, and write it to the artifact store."""
+    def _publish(self, node: Node, made: Mapping[str, Made]) -> dict[str, tuple[Artifact, ArtifactType]]:
+        """Write the outputs of a step to the artifact store."""
         saved = {}
-        for output, value in split_outputs(node.step, node.name, returned).items():
-            materializer = (
-                node.step.materializers.get(output) or require_value(value, step=node.name, output=output)()
-            )
-            artifact, artifact_type = artifact_value.save(self._artifacts, value, materializer)
-            saved[output] = (artifact, artifact_type)
+        for output, one in made.items():
+            artifact, _ = saved[output] = one.publish(self._surroundings)
             events.emit(events.DidPublish(self._run, node.name, output, artifact.uri, artifact.size))
         return saved
 

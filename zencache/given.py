@@ -81,7 +81,7 @@ class GivenValues:
         external_id = value_id(artifact.digest, artifact.materializer, where)
         recorded = self._metadata.read.value_artifacts([external_id]).get(external_id)
         if recorded is None:
-            return self._writer.value(artifact, artifact_type.base, external_id)
+            return self._writer.value(artifact, artifact_type, external_id)
         if recorded.state != "LIVE":
             self._metadata.mark_artifact(recorded, "LIVE")  # its bytes were gone, and are here again
         return replace(artifact, id=recorded.id)

@@ -22,6 +22,7 @@ from zencache.options import CacheOptions
 from zencache.output import execution_base
 from zencache.plan import Plan, make_plan
 from zencache.project import Project
+from zencache.resource import merged
 from zencache.stores import Stores
 from zencache.view import Run, run_named
 from zencache.wiring import Node
@@ -35,13 +36,18 @@ def invoke(
     project: Project,
     options: CacheOptions,
     run_name: str | None,
+    beam_pipeline_args: tuple[str, ...] = (),
 ) -> Run:
     """Run a pipeline's nodes and record it.
 
     Raises:
         StepFailed: a step raised; chained to what it raised.
         DeclarationError: the name of the run is taken.
+        ConfigurationError: what a step is to be provided with cannot be had.
     """
+    for node in nodes:
+        for resource in node.step.resources.values():
+            resource.check(merged(beam_pipeline_args, node.step.beam_pipeline_args))
     started = time.perf_counter()
     project.prepare()
     metadata, artifacts = project.stores.metadata, project.stores.artifacts
@@ -59,6 +65,7 @@ def invoke(
         options=options,
         facts=run.facts,
         files=project.files,
+        beam_pipeline_args=beam_pipeline_args,
     )
     cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
     ending = _Ending(run, execution, project, len(nodes), started)

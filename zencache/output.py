@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from zencache.binding import fits, type_text
-from zencache.declaration import Declaration
+from zencache.declaration import DERIVED, Declaration
 from zencache.exceptions import OutputError
 from zencache.materializer import find
 
 
-def execution_base(step: Declaration) -> str:
-    """The MLMD system type of a step: one that returns a model trains, any other one processes."""
+def execution_base(step: Declaration) -> str | None:
+    """The MLMD system type of a step: what it says; else one that returns a model trains."""
+    if step.base != DERIVED:
+        return step.base
     for output, annotation in step.outputs.items():
         materializer = step.materializers.get(output) or find(annotation)
         if materializer is None or not isinstance(annotation, type):
@@ -27,6 +29,8 @@ def split_outputs(step: Declaration, node: str, returned: Any) -> dict[str, Any]
     Raises:
         OutputError: their number or a type is not what the step declares.
     """
+    if step.by_name:
+        return _by_name(step, node, returned)
     names = list(step.outputs)
     if not names:
         if returned is not None:
@@ -53,17 +57,38 @@ def split_outputs(step: Declaration, node: str, returned: Any) -> dict[str, Any]
         )
     for name, value in zip(names, values, strict=True):
         if not fits(value, step.outputs[name]):
-            raise OutputError(
-                "The step returned a value of the wrong type.",
-                facts={
-                    "step": node,
-                    "output": name,
-                    "expected": type_text(step.outputs[name]),
-                    "found": f"{type_text(type(value))} {value!r:.80}",
-                },
-                hint="Correct the annotation or the value.",
-            )
+            raise _wrong_type(node, name, step.outputs[name], value)
     return dict(zip(names, values, strict=True))
+
+
+def _by_name(step: Declaration, node: str, returned: Any) -> dict[str, Any]:
+    """What a component returned in a dict. An output by reference may be left out, or be None."""
+    names = [name for name in step.outputs if name not in step.references]
+    values = returned if returned is not None else {}
+    if not isinstance(values, dict) or set(values) - set(names) or set(step.values) - set(values):
+        found = ", ".join(map(str, values)) if isinstance(values, dict) else type(values).__name__
+        raise OutputError(
+            "The component returned something other than a dict of the outputs that it declares.",
+            facts={"step": node, "expected": ", ".join(names) or "nothing", "found": found or "nothing"},
+            hint="Return a dict with exactly the names that its return annotation has.",
+        )
+    for name, annotation in step.values.items():
+        if not fits(values[name], annotation):
+            raise _wrong_type(node, name, annotation, values[name])
+    return {name: values[name] for name in names if name in step.values or values.get(name) is not None}
+
+
+def _wrong_type(node: str, output: str, annotation: Any, value: Any) -> OutputError:
+    return OutputError(
+        "The step returned a value of the wrong type.",
+        facts={
+            "step": node,
+            "output": output,
+            "expected": type_text(annotation),
+            "found": f"{type_text(type(value))} {value!r:.80}",
+        },
+        hint="Correct the annotation or the value.",
+    )
 
 
 def _is_tuple_of_one(returned: Any) -> bool:

@@ -22,6 +22,7 @@ from zencache.plan import Plan
 from zencache.policy import CachePolicy, check_environment
 from zencache.progress import showing_progress
 from zencache.project import Project
+from zencache.resource import check_flags, merged
 from zencache.settings import project_folder
 from zencache.step_function import Step, check_step
 from zencache.view import Run
@@ -43,6 +44,7 @@ class Pipeline:
         *,
         enable_cache: bool | None = None,
         cache_policy: CachePolicy | None = None,
+        beam_pipeline_args: Sequence[str] | None = None,
         slots: Iterable[str] | None = None,
         rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
         shape: str = FUNCTION,
@@ -57,6 +59,7 @@ class Pipeline:
         self._name = check_name("pipeline", name)
         self._wire = nodes if callable(nodes) else lambda: nodes
         self._options = CacheOptions(pipeline=enable_cache, policy=cache_policy)
+        self._beam_pipeline_args = check_flags(beam_pipeline_args, f"pipeline {name}")
         self._slots = slots
         self._rewire = rewire
         self._shape = shape
@@ -96,6 +99,7 @@ class Pipeline:
             self._nodes if "_nodes" in vars(self) else lambda: self._nodes,
             enable_cache=options.pipeline,
             cache_policy=options.policy,
+            beam_pipeline_args=self._beam_pipeline_args,
             slots=self._slots,
             rewire=renamed,
         )
@@ -131,6 +135,7 @@ class Pipeline:
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
         repository: Project | None = None,
+        beam_pipeline_args: Sequence[str] | None = None,
         **unknown: NoReturn,
     ) -> Run:
         """Run the pipeline: each step is taken from the cache, or executed and recorded.
@@ -141,6 +146,9 @@ class Pipeline:
             refresh: steps that run anew, and are recorded: ``True`` for all, or names of steps or slots;
                 ``"trainer+"`` also means all below.
             repository: the stores to use; those of the project unless given.
+            beam_pipeline_args: options of the pipelines that Beam steps receive, such as
+                ``["--runner=FlinkRunner"]``. An option given here replaces that of the pipeline, and one
+                of the pipeline that of the step. They are recorded, and no part of a cache key.
 
         Raises:
             StepFailed: a step raised. Steps that do not depend on it have finished, and the next run
@@ -160,6 +168,9 @@ class Pipeline:
                 project=repository or Project(),
                 options=options,
                 run_name=run_name,
+                beam_pipeline_args=merged(
+                    check_flags(beam_pipeline_args, "the run"), self._beam_pipeline_args
+                ),
             )
 
     def plan(
@@ -219,12 +230,20 @@ class PipelineFunction:
     It never runs anything: that is :meth:`Pipeline.run`.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, enable_cache: bool | None, policy: Any):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        enable_cache: bool | None,
+        policy: Any,
+        beam_pipeline_args: Any = None,
+    ):
         functools.update_wrapper(self, function)
         self.name = check_name("pipeline", name)
         self.entrypoint = function
         self.enable_cache = enable_cache
         self.cache_policy = check_policy(policy)
+        self.beam_pipeline_args = check_flags(beam_pipeline_args, f"pipeline {self.name}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Pipeline:
         try:
@@ -258,7 +277,12 @@ class PipelineFunction:
             return self._bind(changed)
 
         return Pipeline(
-            self.name, nodes, enable_cache=self.enable_cache, cache_policy=self.cache_policy, rewire=rewire
+            self.name,
+            nodes,
+            enable_cache=self.enable_cache,
+            cache_policy=self.cache_policy,
+            beam_pipeline_args=self.beam_pipeline_args,
+            rewire=rewire,
         )
 
     def _hint(self, kwargs: Mapping[str, Any]) -> str | None:
@@ -276,7 +300,11 @@ def pipeline(function: Callable[..., Any], /) -> PipelineFunction: ...
 
 @overload
 def pipeline(
-    *, name: str | None = None, enable_cache: bool | None = None, cache_policy: CachePolicy | None = None
+    *,
+    name: str | None = None,
+    enable_cache: bool | None = None,
+    cache_policy: CachePolicy | None = None,
+    beam_pipeline_args: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., Any]], PipelineFunction]: ...
 
 
@@ -287,6 +315,7 @@ def pipeline(
     name: str | None = None,
     enable_cache: bool | None = None,
     cache_policy: CachePolicy | None = None,
+    beam_pipeline_args: Sequence[str] | None = None,
     **unknown: Any,
 ) -> Any:
     """Make a function whose body calls steps a pipeline. Works bare and with options.
@@ -295,6 +324,7 @@ def pipeline(
         name: name of the pipeline; that of the function unless given.
         enable_cache: ``False`` turns caching off for every step; ``True`` is the default of its steps.
         cache_policy: the policy of its steps that have none of their own.
+        beam_pipeline_args: options of the pipelines that its Beam steps receive.
 
     Raises:
         DeclarationError: an option is wrong.
@@ -308,7 +338,7 @@ def pipeline(
 
         mnist(epochs=2).run()
     """
-    check_options("@pipeline", unknown, ("name", "enable_cache", "cache_policy"))
+    check_options("@pipeline", unknown, ("name", "enable_cache", "cache_policy", "beam_pipeline_args"))
     check_switch(enable_cache)
 
     def decorate(decorated: Callable[..., Any]) -> PipelineFunction:
@@ -319,7 +349,11 @@ def pipeline(
                 hint="Write `@pipeline` above a `def`.",
             )
         return PipelineFunction(
-            decorated, name if name is not None else decorated.__name__, enable_cache, cache_policy
+            decorated,
+            name if name is not None else decorated.__name__,
+            enable_cache,
+            cache_policy,
+            beam_pipeline_args,
         )
 
     return decorate(function) if function is not None else decorate

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from zencache import artifact_value
 from zencache.artifact_store import open_artifact_store
+from zencache.call import calling
 from zencache.declaration import Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import error_text
-from zencache.materializer import require_value
-from zencache.output import split_outputs
+from zencache.resource import Surroundings
 
 
 def reproduce(
-    step: Declaration, node: str, arguments: Mapping[str, Any], recorded: Mapping[str, Artifact]
+    step: Declaration,
+    node: str,
+    arguments: Mapping[str, Any],
+    recorded: Mapping[str, Artifact],
+    surroundings: Surroundings,
 ) -> tuple[str, ...]:
     """Call a step's function again and compare the digests of what it returns; nothing is recorded.
 
@@ -25,22 +29,16 @@ def reproduce(
         node: its name in the run.
         arguments: what its function is called with.
         recorded: output name -> artifact of the earlier execution.
+        surroundings: as in the run; its outputs go elsewhere, and are gone when they have been compared.
 
     Returns:
         What differs, in words; empty if every output is the same.
     """
     with tempfile.TemporaryDirectory(prefix="zencache-") as folder:
-        scratch = open_artifact_store(folder)
+        scratch = replace(surroundings, artifacts=open_artifact_store(folder))
         try:
-            returned = split_outputs(step, node, step.function(**arguments))
-            found = {
-                output: artifact_value.save(
-                    scratch,
-                    value,
-                    step.materializers.get(output) or require_value(value, step=node, output=output)(),
-                )[0]
-                for output, value in returned.items()
-            }
+            with calling(step, node, dict(arguments), scratch) as made:
+                found = {output: one.publish(scratch)[0] for output, one in made.items()}
         except Exception as error:
             return (f"it raised {error_text(error)}",)
     return tuple(

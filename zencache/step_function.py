@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 from zencache.binding import check_parameter, copied, place, unknown_argument
@@ -120,6 +120,7 @@ def step(
     cache_version: str | None = None,
     cache_policy: CachePolicy | None = None,
     materializers: Any = None,
+    beam_pipeline_args: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
 
@@ -132,6 +133,7 @@ def step(
     cache_version: str | None = None,
     cache_policy: CachePolicy | None = None,
     materializers: Any = None,
+    beam_pipeline_args: Sequence[str] | None = None,
     **unknown: Any,
 ) -> Any:
     """Make a function a step. Works bare and with options.
@@ -143,6 +145,8 @@ def step(
         cache_policy: what makes its cache key, beside what always does, and how long an entry holds.
         materializers: how its outputs become files: a :class:`BaseMaterializer` class or instance, or a
             dict of them by output name.
+        beam_pipeline_args: options of the Beam pipeline that a parameter annotated ``beam.Pipeline``
+            receives; those of the pipeline and of the run go before them.
 
     Raises:
         DeclarationError: the function cannot be a step.
@@ -154,7 +158,9 @@ def step(
             return X / 255
     """
     check_options(
-        "@step", unknown, ("name", "enable_cache", "cache_version", "cache_policy", "materializers")
+        "@step",
+        unknown,
+        ("name", "enable_cache", "cache_version", "cache_policy", "materializers", "beam_pipeline_args"),
     )
     scope = caller_scope(1)
 
@@ -173,6 +179,7 @@ def step(
                 cache_version=cache_version,
                 cache_policy=cache_policy,
                 materializers=materializers,
+                beam_pipeline_args=beam_pipeline_args,
                 scope=scope,
             )
         )

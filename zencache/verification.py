@@ -17,6 +17,7 @@ from zencache.origin import load_step
 from zencache.policy import CachePolicy
 from zencache.repository import Repository
 from zencache.reproduction import reproduce
+from zencache.resource import Surroundings
 from zencache.view import Run
 
 SAME, DIFFERS, DAMAGED, NOT_EXECUTED = "same", "differs", "damaged", "not executed"
@@ -69,6 +70,8 @@ def _verify_step(
     execution: Execution, row: Mapping[str, Any] | None, repository: Repository, *, is_chosen: bool
 ) -> StepVerification:
     for name, artifact in execution.outputs.items():
+        if artifact.is_external:
+            continue  # it is where its owner keeps it; the key tells whether it has changed
         try:
             repository.stores.artifacts.open(artifact.object)
         except ArtifactUnusable as error:
@@ -101,7 +104,14 @@ def _execute_again(execution: Execution, row: Mapping[str, Any], repository: Rep
     if step.config is not None:
         name, config_class = step.config
         arguments[name] = config_class(**{field: parameters.pop(field) for field in step.config_fields})
-    return reproduce(step, execution.node, {**arguments, **parameters}, execution.outputs)
+    surroundings = Surroundings(
+        pipeline="",
+        artifacts=repository.stores.artifacts,
+        metadata=repository.stores.metadata,
+        files=repository.files,
+        beam_pipeline_args=execution.beam_pipeline_args,
+    )
+    return reproduce(step, execution.node, {**arguments, **parameters}, execution.outputs, surroundings)
 
 
 def _input(step: Declaration, node: str, name: str, artifact: Artifact, repository: Repository) -> Any:

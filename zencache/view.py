@@ -221,6 +221,11 @@ class StepView:
         return dict(self.execution.parameters)
 
     @property
+    def beam_pipeline_args(self) -> list[str]:
+        """The options of the Beam pipeline that it was provided with, if it ran and takes one."""
+        return list(self.execution.beam_pipeline_args)
+
+    @property
     def cache_key(self) -> str:
         return self.execution.cache_key
 

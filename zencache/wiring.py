@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from zencache import intake
 from zencache.binding import (
     bind,
     check_external,
@@ -19,7 +20,7 @@ from zencache.binding import (
     is_parameter,
     place,
 )
-from zencache.declaration import Declaration
+from zencache.declaration import Declaration, check_name
 from zencache.exceptions import DeclarationError, nearest
 from zencache.fingerprint import ExternalFile
 
@@ -143,10 +144,23 @@ class Wiring:
         self._steps: dict[str, ConfiguredStep] = {}
         self._order: list[tuple[Any, tuple[Any, ...]]] = []
 
-    def add(self, step: ConfiguredStep, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Wire one call of a step; returns handles to what it will give."""
+    def add(
+        self,
+        step: ConfiguredStep,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        node: str | None = None,
+    ) -> Any:
+        """Wire one call of a step; returns handles to what it will give.
+
+        Args:
+            step: the step.
+            args, kwargs: what it is called with.
+            node: a name for this use of it, instead of one made from the step's.
+        """
         declaration = step.declaration
-        name = self._free_name(declaration)
+        name = self._free_name(declaration) if node is None else self._own_name(declaration, node)
         given = bind(declaration, args, kwargs, name)
         inputs: dict[str, tuple[str, str]] = {}
         values: dict[str, Any] = {}
@@ -155,7 +169,7 @@ class Wiring:
             if argument in given or argument in step.configured:  # a default may be of any type
                 _check_given(declaration, name, argument, value)
             if isinstance(value, Handle):
-                self._check_handle(value, name, argument)
+                self._check_handle(value, declaration, name, argument)
                 inputs[argument] = (value.node, value.output)
             elif argument in declaration.config_fields or is_parameter(
                 declaration.arguments[argument], value
@@ -236,13 +250,30 @@ class Wiring:
             count += 1
         return name
 
-    def _check_handle(self, handle: Handle, name: str, argument: str) -> None:
+    def _own_name(self, declaration: Declaration, node: str) -> str:
+        self._free_name(declaration)
+        if node in self._nodes:
+            raise DeclarationError(
+                "Two components have one id.",
+                facts={"id": node, "component": declaration.name},
+                hint='Give one of them another: `.with_id("...")`.',
+            )
+        return check_name("component", node)
+
+    def _check_handle(self, handle: Handle, declaration: Declaration, name: str, argument: str) -> None:
         if handle.wiring is not self:
             raise DeclarationError(
                 "An input comes from another pipeline.",
                 facts={"step": name, "input": argument, "from": handle.node},
                 hint="Call the step that makes it in this pipeline: if nothing changed, it is cached.",
             )
+        intake.check(
+            self._nodes[handle.node].step.outputs.get(handle.output, Any),
+            declaration.arguments.get(argument, Any),
+            step=name,
+            input=argument,
+            given=f"{handle.node}.{handle.output}",
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zencache.digest import Digest, fingerprint
 from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.materializer import ArtifactType
 from zencache.policy import Level, Reason
 from zencache.repository import Repository
 
@@ -91,4 +92,4 @@ def _executed(writer, node: str, run: str, inputs) -> Execution:  # type: ignore
     execution = replace(writer.register(execution), status=Status.COMPLETED, duration=1.5)
     kind = "Model" if node.endswith("9") else "Dataset"
     output = Artifact(0, kind, f"/artifacts/{digest.hash}", digest.hash, digest, "m:M", "builtins:int")
-    return writer.complete(execution, {"output": output}, {"output": kind})
+    return writer.complete(execution, {"output": output}, {"output": ArtifactType(kind, kind)})

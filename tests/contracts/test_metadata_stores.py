@@ -9,6 +9,7 @@ import pytest
 from zencache.artifact_store import open_artifact_store
 from zencache.digest import digest_bytes
 from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.materializer import ArtifactType
 from zencache.metadata import MetadataStore
 from zencache.policy import Level, Reason
 
@@ -41,7 +42,8 @@ def artifact(content=b"x", **facts):
 def completed(writer, node="train", key=KEY, content=b"x", inputs=None, duration=1.5):
     registered = writer.register(execution(writer.run.name, node, key, inputs=inputs or {}))
     done = replace(registered, status=Status.COMPLETED, duration=duration)
-    return writer.complete(done, {"output": artifact(content)}, {"output": "Dataset"})
+    types = {"output": ArtifactType("Dataset", "Dataset")}
+    return writer.complete(done, {"output": artifact(content)}, types)
 
 
 def test_nothing_is_written_before_there_is_something_to_tell(metadata):
@@ -150,8 +152,8 @@ def test_long_texts_come_back_whole(metadata):
 
 
 def test_a_value_given_to_pipelines_is_one_artifact_for_ever(metadata):
-    first = new_run(metadata).value(artifact(b"v"), "Dataset", "zencache:value:1")
-    second = new_run(metadata).value(artifact(b"v"), "Dataset", "zencache:value:1")
+    first = new_run(metadata).value(artifact(b"v"), ArtifactType("Dataset", "Dataset"), "zencache:value:1")
+    second = new_run(metadata).value(artifact(b"v"), ArtifactType("Dataset", "Dataset"), "zencache:value:1")
     assert first == second
     assert metadata.read.value_artifacts(["zencache:value:1", "zencache:value:2"]) == {
         "zencache:value:1": first

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import abc
 import errno
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from zencache.digest import Digest, digest_bytes, digest_file
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
 
+T = TypeVar("T")
+R = TypeVar("R")
 _HINTS = {
     errno.ENOSPC: "Free some space and run again: everything that had finished is reused.",
     errno.EDQUOT: "Raise the quota or free some space and run again: everything that had finished is reused.",
@@ -129,17 +134,28 @@ def _record_path(reference: str) -> str:
 
 
 def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str, Digest]:
-    """The digest of every file below a folder; only those not yet known are read."""
+    """The digest of every file below a folder; only those not yet known are read, several at a time."""
     known = known or {}
-    digests: dict[str, Digest] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(directory.rglob("*")):
         if path.is_symlink():
             raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": path})
         if path.is_file():
-            relative = path.relative_to(directory).as_posix()
-            digest = known.get(relative)
-            digests[relative] = digest if digest and digest.size == path.stat().st_size else digest_file(path)
-    return digests
+            paths[path.relative_to(directory).as_posix()] = path
+
+    def digest_of(relative: str) -> Digest:
+        digest, path = known.get(relative), paths[relative]
+        return digest if digest and digest.size == path.stat().st_size else digest_file(path)
+
+    return dict(zip(paths, in_threads(digest_of, list(paths)), strict=True))
+
+
+def in_threads(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """``[call(item) for item in items]``, in as many threads as there are processors."""
+    if len(items) < 2:
+        return [call(item) for item in items]
+    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1), "zencache-files") as threads:
+        return list(threads.map(call, items))
 
 
 def unusable(kind: type[ArtifactUnusable], digest: Digest, uri: str, problem: object) -> ArtifactUnusable:

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zencache.artifact_store.contract import ArtifactStore, StoredObject, hash_files, unusable, writing
+from zencache.artifact_store.contract import (
+    ArtifactStore,
+    StoredObject,
+    hash_files,
+    in_threads,
+    unusable,
+    writing,
+)
 from zencache.artifact_store.manifest import MANIFEST, PAYLOAD, Manifest, address
 from zencache.digest import Digest, digest_file
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
@@ -44,8 +51,7 @@ class LocalArtifactStore(ArtifactStore):
         staged = directory.parent
         with writing(self.url, staged):
             manifest = Manifest.of(hash_files(directory, known))
-            for path in manifest.files:
-                _seal(directory / path)
+            in_threads(_seal, [directory / path for path in manifest.files])
             (staged / MANIFEST).write_bytes(manifest.dump())
             _seal(staged / MANIFEST)
             target = self._path(manifest.digest)

@@ -98,7 +98,7 @@ def _held_by(context_variable: contextvars.ContextVar[Any]) -> Any:
 
 def undecorated(value: Any) -> Any:
     """The function that a zencache step was made from; anything else as it is."""
-    if type(value).__name__ == "Step" and is_zencache(type(value)):
+    if type(value).__name__ in ("Step", "ComponentFactory") and is_zencache(type(value)):
         return getattr(value, "entrypoint", value)
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,10 +22,13 @@ class ArtifactType:
     Args:
         name: name of the type.
         base: the MLMD system type it derives from: ``Dataset``, ``Model``, ``Metrics`` or ``Statistics``.
+        properties: name -> MLMD type (``INT``, ``DOUBLE``, ``STRING``, ``BOOLEAN``, ``STRUCT``) of each
+            property that artifacts of this type declare.
     """
 
     name: str
     base: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 class BaseMaterializer:
@@ -101,6 +104,14 @@ class BaseMaterializer:
     def digest(self, directory: Path) -> str | None:
         """Text that identifies the content where the bytes do not; ``None`` where they do."""
         return None
+
+    def properties(self, value: Any) -> Mapping[str, Any]:
+        """What is recorded of a value beside its files, and counts as its content: JSON values by name."""
+        return {}
+
+    def restore(self, value: Any, properties: Mapping[str, Any]) -> Any:
+        """A loaded value with what :meth:`properties` gave when it was saved."""
+        return value
 
 
 registered: dict[type, type[BaseMaterializer]] = {}

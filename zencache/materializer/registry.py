@@ -49,6 +49,7 @@ _LEAVES = {
     "pathlib": ("folder",),
     "pyarrow": ("arrow_table",),
     "pydantic": ("structured",),
+    "zencache": ("reference",),
 }
 _EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables"}
 

@@ -48,12 +48,12 @@ class MetadataStore:
         """The stock ``ml_metadata.MetadataStore``, for any question that MLMD itself answers."""
         return self._connection.store
 
-    def begin_run(self, run: PipelineRun, steps: Mapping[str, str]) -> RunWriter:
+    def begin_run(self, run: PipelineRun, steps: Mapping[str, str | None]) -> RunWriter:
         """The writer of a new run. Nothing is written before there is something to tell.
 
         Args:
             run: what is known of it when it begins.
-            steps: the name of each of its steps -> its MLMD system type, ``Train`` or ``Process``.
+            steps: the name of each of its steps -> its MLMD system type, such as ``Train``, if it has one.
         """
         context = self._connection.read(
             lambda store: store.get_context_by_type_and_name(schema.PIPELINE, run.pipeline)

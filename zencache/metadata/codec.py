@@ -45,6 +45,7 @@ _EDGE_KINDS = dict.fromkeys(("INPUT", "DECLARED_INPUT", "INTERNAL_INPUT"), False
     ("OUTPUT", "DECLARED_OUTPUT", "INTERNAL_OUTPUT"), True
 )
 _INT32 = 2**31
+_STRUCT_VALUE = "__value__"  # TFX's name, in a struct, for a value that is no dict
 
 
 class Records(Protocol):
@@ -118,7 +119,7 @@ class LateJson(Mapping[str, Any]):
 def value_of(value: Any) -> Any:
     """The Python value of an MLMD ``Value``."""
     kind = value.WhichOneof("value")
-    if kind in ("struct_value", "proto_value"):  # never zencache's own
+    if kind in ("struct_value", "proto_value"):
         return _plain(getattr(value, kind))
     return getattr(value, kind) if kind else None
 
@@ -128,7 +129,8 @@ def _plain(message: Any) -> Any:
     from google.protobuf import json_format
 
     try:
-        return json_format.MessageToDict(message)
+        found = json_format.MessageToDict(message)
+        return found.get(_STRUCT_VALUE, found)
     except (TypeError, ValueError, json_format.Error):
         return str(message.type_url)
 
@@ -212,6 +214,8 @@ def put_execution(
         put_text(properties, schema.KEY_VALUES, _json(execution.key_values), records)
     if execution.facts:
         put_text(properties, schema.FACTS, _json(execution.facts), records)
+    if execution.beam_pipeline_args:
+        put_text(properties, schema.BEAM_PIPELINE_ARGS, _json(execution.beam_pipeline_args))
     if execution.untracked:
         put_text(properties, schema.UNTRACKED, "\n".join(execution.untracked), records)
     if execution.not_kept:
@@ -261,12 +265,18 @@ def get_execution(
         started=time_of(proto.create_time_since_epoch),
         source_id=properties[schema.SOURCE].int_value if schema.SOURCE in properties else None,
         error=get_text(properties, schema.ERROR),
+        beam_pipeline_args=_get_list(properties, schema.BEAM_PIPELINE_ARGS),
         untracked=() if brief else tuple(get_text(properties, schema.UNTRACKED, records).splitlines()),
         not_kept=get_text(properties, schema.NOT_KEPT, records),
         facts={} if brief else get_json(properties, schema.FACTS, records),
         inputs=inputs or {},
         outputs=outputs or {},
     )
+
+
+def _get_list(properties: Any, name: str) -> tuple[str, ...]:
+    text = get_text(properties, name)
+    return tuple(json.loads(text)) if text.startswith("[") and text.endswith("]") else ()
 
 
 def _decision_text(decision: Decision) -> str:
@@ -290,7 +300,8 @@ def _get_decision(properties: Any) -> Decision | None:
         return None
 
 
-def put_artifact(proto: Any, artifact: Artifact, type_id: int) -> Any:
+def put_artifact(proto: Any, artifact: Artifact, type_id: int, declared: Iterable[str]) -> Any:
+    """Fill an artifact. Its content's properties are typed as TFX types them, and kept exactly as JSON."""
     proto.type_id = type_id
     proto.uri = artifact.uri
     proto.state = proto.State.Value(artifact.state)
@@ -303,12 +314,28 @@ def put_artifact(proto: Any, artifact: Artifact, type_id: int) -> Any:
         put_text(properties, schema.CONFIGURATION, artifact.configuration)
     if artifact.object.hash != artifact.digest:
         properties[schema.OBJECT].string_value = artifact.object.hash
-    for name, value in artifact.properties.items():
-        if type(value) is int and -_INT32 <= value < _INT32:
-            properties[name].int_value = value  # as TFX reads `is_external`
-        else:
-            put_text(properties, name, str(value))
+    for name, value in {**artifact.properties, **artifact.content_properties}.items():
+        _put_value(proto.properties if name in declared else properties, name, value)
+    if artifact.content_properties:
+        properties[schema.PROPERTIES].string_value = json_value.dumps(dict(artifact.content_properties))
     return proto
+
+
+def _put_value(properties: Any, name: str, value: Any) -> None:
+    """Set a property of any JSON value. A list or a dict is a struct, which TFX writes in this form."""
+    if type(value) is bool:
+        properties[name].bool_value = value
+    elif type(value) is int and -_INT32 <= value < _INT32:
+        properties[name].int_value = value
+    elif type(value) is float:
+        properties[name].double_value = value
+    elif isinstance(value, list | dict):
+        from google.protobuf import json_format
+
+        struct = value if isinstance(value, dict) else {_STRUCT_VALUE: value}
+        json_format.ParseDict(struct, properties[name].struct_value)
+    elif value is not None:
+        put_text(properties, name, str(value))
 
 
 def get_artifact(proto: Any) -> Artifact:
@@ -324,6 +351,7 @@ def get_artifact(proto: Any) -> Artifact:
         materializer=get_text(properties, schema.MATERIALIZER),
         python_type=get_text(properties, schema.PYTHON_TYPE),
         configuration=get_text(properties, schema.CONFIGURATION),
+        content_properties=_get_content_properties(properties),
         state=proto.State.Name(proto.state),
         is_lost=schema.LOST in properties and bool(properties[schema.LOST].bool_value),
         properties=_artifact_properties(proto),
@@ -336,6 +364,11 @@ def _artifact_properties(proto: Any) -> dict[str, Any]:
     for properties in (proto.properties, proto.custom_properties):
         found.update({n: value_of(v) for n, v in properties.items() if not n.startswith(schema.PREFIX)})
     return dict(sorted(found.items())) if len(found) > 1 else found
+
+
+def _get_content_properties(properties: Any) -> dict[str, Any]:
+    exact = get_text(properties, schema.PROPERTIES)
+    return dict(json_value.loads(exact)) if exact else {}
 
 
 def put_event(proto: Any, names: Iterable[str], kind: str, artifact_id: int | None = None) -> Any:

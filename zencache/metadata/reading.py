@@ -97,6 +97,18 @@ class Reader:
         found = self._call(lambda store: store.get_artifacts_by_uri(uri)) if uri else []
         return [codec.get_artifact(proto) for proto in sorted(found, key=_id)]
 
+    def artifacts_of_pipeline(self, pipeline: str, artifact_type: str) -> list[Artifact]:
+        """The artifacts of a type that the runs of a pipeline made, or took from the cache; oldest first."""
+        parent = self._context(schema.PIPELINE, pipeline)
+        contexts = [parent, *self._run_contexts(pipeline)] if parent is not None else []
+        found = {
+            proto.id: proto
+            for context in contexts
+            for proto in self._call(functools.partial(_artifacts_of_context, context_id=context.id))
+            if proto.type == artifact_type
+        }
+        return [codec.get_artifact(proto) for _, proto in sorted(found.items())]
+
     def value_artifacts(self, external_ids: Sequence[str]) -> dict[str, Artifact]:
         """Artifacts of values given to pipelines, by external id."""
         from ml_metadata import errors
@@ -339,6 +351,10 @@ def _free_name(side: Mapping[str, Artifact], name: str, artifact: Artifact) -> s
         count += 1
         free = f"{name}_{count}"
     return free
+
+
+def _artifacts_of_context(store: Any, context_id: int) -> Any:
+    return store.get_artifacts_by_context(context_id)
 
 
 def _id(proto: Any) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zencache.digest import fingerprint
+from zencache.exceptions import MetadataStoreError
+from zencache.materializer import ArtifactType
 
 if TYPE_CHECKING:
     from zencache.metadata.connection import Connection
@@ -43,6 +45,7 @@ SOURCE = "zencache_source_execution"
 ERROR = "zencache_error"
 UNTRACKED = "zencache_untracked"
 NOT_KEPT = "zencache_not_kept"
+BEAM_PIPELINE_ARGS = "zencache_beam_pipeline_args"
 TRACEBACK = "zencache_traceback"
 PARAMETERS = "zencache_parameters"
 # On executions that ran and on runs.
@@ -55,6 +58,7 @@ MATERIALIZER = "zencache_materializer"
 PYTHON_TYPE = "zencache_python_type"
 LOST = "zencache_lost"
 CONFIGURATION = "zencache_materializer_configuration"
+PROPERTIES = "zencache_properties"
 # On contexts.
 ENTRY = "zencache_entry"
 LAST_RUN = "zencache_last_run"
@@ -72,7 +76,13 @@ MAX_TEXT = 2000  # bytes, of strings; PostgreSQL's indexes refuse more
 TEXT_OF_RECORD = "record:"
 
 _ARTIFACT_BASES = {"Dataset": "DATASET", "Model": "MODEL", "Metrics": "METRICS", "Statistics": "STATISTICS"}
-_EXECUTION_BASES = {"Train": "TRAIN", "Process": "PROCESS"}
+_EXECUTION_BASES = {
+    "Train": "TRAIN",
+    "Transform": "TRANSFORM",
+    "Process": "PROCESS",
+    "Evaluate": "EVALUATE",
+    "Deploy": "DEPLOY",
+}
 
 
 def entry_id(cache_key: str) -> str:
@@ -106,16 +116,18 @@ def context_type_ids(connection: Connection) -> dict[str, int]:
     return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
 
 
-def execution_type_ids(connection: Connection, steps: Mapping[str, str]) -> Mapping[str, int]:
-    """Step -> id of its execution type, registered with its system base type if need be."""
+def execution_type_ids(connection: Connection, steps: Mapping[str, str | None]) -> Mapping[str, int]:
+    """Step -> id of its execution type, registered with its system base type, if any, if need be."""
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     def register(store: Any) -> None:
         known = {kind.name: kind.id for kind in store.get_execution_types()}
         for name, base in steps.items():
             if name not in known:
-                base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
-                known[name] = store.put_execution_type(proto.ExecutionType(name=name, base_type=base_type))
+                kind = proto.ExecutionType(name=name)
+                if base is not None:
+                    kind.base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
+                known[name] = store.put_execution_type(kind)
         _remember(connection, "execution", known)
 
     if any(("execution", name) not in connection.type_ids for name in steps):
@@ -123,22 +135,43 @@ def execution_type_ids(connection: Connection, steps: Mapping[str, str]) -> Mapp
     return {name: connection.type_ids["execution", name] for name in steps}
 
 
-def artifact_type_id(connection: Connection, name: str, base: str | None) -> int:
-    """The id of an artifact type, registered with its system base type if need be."""
+def artifact_type_id(connection: Connection, artifact_type: ArtifactType) -> int:
+    """The id of an artifact type, registered with its system base type and its properties if need be.
+
+    Raises:
+        MetadataStoreError: it is registered with another type of one of its properties.
+    """
+    from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2 as proto
 
-    def register(store: Any) -> None:
-        known = {kind.name: kind.id for kind in store.get_artifact_types()}
-        if name not in known:
-            kind = proto.ArtifactType(name=name)
-            if base is not None:
-                kind.base_type = proto.ArtifactType.SystemDefinedBaseType.Value(_ARTIFACT_BASES[base])
-            known[name] = store.put_artifact_type(kind)
-        _remember(connection, "artifact", known)
+    name, declared = artifact_type.name, artifact_type.properties
+    form = fingerprint((name, sorted(declared.items()))) if declared else name
 
-    if ("artifact", name) not in connection.type_ids:
-        connection.write(register)
-    return connection.type_ids["artifact", name]
+    def register(store: Any) -> None:
+        known = {kind.name: kind for kind in store.get_artifact_types()}
+        ids = {kind.name: kind.id for kind in known.values()}
+        if name not in known or set(declared) - set(known[name].properties):
+            kind = proto.ArtifactType(name=name)
+            for property_name, property_type in declared.items():
+                kind.properties[property_name] = proto.PropertyType.Value(property_type)
+            if artifact_type.base is not None:
+                base = _ARTIFACT_BASES[artifact_type.base]
+                kind.base_type = proto.ArtifactType.SystemDefinedBaseType.Value(base)
+            ids[name] = store.put_artifact_type(kind, can_add_fields=True, can_omit_fields=True)
+        elif any(proto.PropertyType.Name(known[name].properties[p]) != t for p, t in declared.items()):
+            raise errors.AlreadyExistsError("a property has another type")
+        _remember(connection, "artifact", {**ids, form: ids[name]})
+
+    if ("artifact", form) not in connection.type_ids:
+        try:
+            connection.write(register)
+        except errors.AlreadyExistsError as error:
+            raise MetadataStoreError(
+                "An artifact type is registered with another type of one of its properties.",
+                facts={"type": name, "declared": ", ".join(f"{p} {t}" for p, t in declared.items())},
+                hint="Give the class another TYPE_NAME, or its properties the types that they had.",
+            ) from error
+    return connection.type_ids["artifact", form]
 
 
 def _remember(connection: Connection, kind: str, ids: dict[str, int]) -> None:

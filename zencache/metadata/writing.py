@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from zencache.entity import Acceptance, Artifact, Execution, PipelineRun, Quarantine, Status
+from zencache.materializer import ArtifactType
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
@@ -22,7 +23,7 @@ class RunWriter:
     its id is replaced in the same transaction, and one without is created in it.
 
     Args:
-        steps: the name of each step of the run -> its MLMD system type, ``Train`` or ``Process``.
+        steps: the name of each step of the run -> its MLMD system type, such as ``Train``, if it has one.
 
     Attributes:
         previous_run: the name of the pipeline's last run before this one; empty if there was none.
@@ -33,7 +34,7 @@ class RunWriter:
         connection: Connection,
         records: Records,
         run: PipelineRun,
-        steps: Mapping[str, str],
+        steps: Mapping[str, str | None],
         pipeline: Any,
     ):
         self._connection = connection
@@ -63,21 +64,31 @@ class RunWriter:
         return replace(execution, id=recorded)
 
     def complete(
-        self, execution: Execution, outputs: Mapping[str, Artifact], types: Mapping[str, str | None]
+        self, execution: Execution, outputs: Mapping[str, Artifact], types: Mapping[str, ArtifactType]
     ) -> Execution:
-        """Record success: state, outputs, events and, if it is kept, the cache entry, in one transaction."""
+        """Record success: state, outputs, events and, if it is kept, the cache entry, in one transaction.
+
+        An output that is recorded already, as one that was resolved, is only pointed to.
+        """
         from ml_metadata.proto import metadata_store_pb2 as proto
 
+        new = {name: artifact for name, artifact in outputs.items() if not artifact.id}
         protos = [
             codec.put_artifact(
                 proto.Artifact(),
                 artifact,
-                schema.artifact_type_id(self._connection, artifact.type, types[name]),
+                schema.artifact_type_id(self._connection, types[name]),
+                types[name].properties,
             )
-            for name, artifact in outputs.items()
+            for name, artifact in new.items()
         ]
-        edges = [
-            (0, index, codec.put_event(proto.Event(), [name], "OUTPUT")) for index, name in enumerate(outputs)
+        edges: list[tuple[int, int | None, Any]] = [
+            (0, index, codec.put_event(proto.Event(), [name], "OUTPUT")) for index, name in enumerate(new)
+        ]
+        edges += [
+            (0, None, codec.put_event(proto.Event(), [name], "OUTPUT", artifact.id))
+            for name, artifact in outputs.items()
+            if artifact.id
         ]
         execution_proto = self._proto(execution)
 
@@ -90,9 +101,9 @@ class RunWriter:
         artifact_ids = self._connection.write(put)
         recorded = {
             name: replace(artifact, id=artifact_id)
-            for (name, artifact), artifact_id in zip(outputs.items(), artifact_ids, strict=True)
+            for (name, artifact), artifact_id in zip(new.items(), artifact_ids, strict=True)
         }
-        return replace(execution, outputs=recorded)
+        return replace(execution, outputs={name: recorded.get(name, outputs[name]) for name in outputs})
 
     def end(self, execution: Execution, traceback: str = "") -> None:
         """Record that a step failed or was canceled."""
@@ -130,13 +141,14 @@ class RunWriter:
         if write:
             self._put([], [], [], [])
 
-    def value(self, artifact: Artifact, base: str | None, external_id: str) -> Artifact:
+    def value(self, artifact: Artifact, artifact_type: ArtifactType, external_id: str) -> Artifact:
         """Record an artifact that no step made: a value that was given to the pipeline."""
         from ml_metadata import errors
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        type_id = schema.artifact_type_id(self._connection, artifact.type, base)
-        recorded = codec.put_artifact(proto.Artifact(external_id=external_id), artifact, type_id)
+        type_id = schema.artifact_type_id(self._connection, artifact_type)
+        empty = proto.Artifact(external_id=external_id)
+        recorded = codec.put_artifact(empty, artifact, type_id, artifact_type.properties)
         try:
             (artifact_id,) = self._connection.write(lambda store: store.put_artifacts([recorded]))
         except errors.AlreadyExistsError:  # another run was faster: the same value is the same artifact

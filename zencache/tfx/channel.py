@@ -1,0 +1,59 @@
+"""What an output of a component will be, while the pipeline is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zencache.exceptions import DeclarationError, nearest
+from zencache.reference import is_reference
+
+if TYPE_CHECKING:
+    from zencache.tfx.node import Node
+
+
+class Channel:
+    """Artifacts of a class: of one output of one component, or, for a resolver, of any that fits.
+
+    Args:
+        type: the artifact class.
+        producer_component_id: only artifacts that this component made.
+        output_key: only artifacts that it made under this name.
+        producer: the component of this pipeline that makes it.
+    """
+
+    def __init__(
+        self,
+        type: Any,
+        *,
+        producer_component_id: str | None = None,
+        output_key: str | None = None,
+        producer: Node | None = None,
+    ):
+        if producer is None and not is_reference(type):
+            raise DeclarationError(
+                "A channel is of an artifact class.",
+                facts={"found": repr(type)},
+                hint="For example `Channel(type=tfx.types.standard_artifacts.Model)`.",
+            )
+        self.type = type
+        self.producer = producer
+        self.output_key = output_key
+        self._producer_component_id = producer_component_id
+
+    @property
+    def producer_component_id(self) -> str | None:
+        return self.producer.id if self.producer is not None else self._producer_component_id
+
+    @property
+    def type_name(self) -> str:
+        return str(getattr(self.type, "TYPE_NAME", self.type))
+
+    def __repr__(self) -> str:
+        return f"<channel of {self.type_name} from {self.producer_component_id}.{self.output_key}>"
+
+
+class Outputs(dict[str, Any]):
+    """The outputs of a component, by name."""
+
+    def __missing__(self, name: str) -> Any:
+        raise DeclarationError(f"The component has no output `{name}`.", hint=nearest(name, self))
