@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zencache.artifact_store import PAYLOAD, ArtifactStore
+from zencache.artifact_store import PAYLOAD, ArtifactStore, hash_files
 from zencache.digest import ALGORITHM, Digest, digest_bytes, encode
 from zencache.entity import Artifact
 from zencache.exceptions import ArtifactStoreError, MaterializerError, PropertyError
@@ -66,14 +66,15 @@ def seal(
     """
     artifact_type = artifact_type_of(materializer, python_type)
     with _writing(store, materializer):
-        content = materializer.digest(directory)
+        files = hash_files(directory, known)
+        content = materializer.digest(directory) or materializer.digest_files(files)
     if len(json_value.dumps(dict(properties)).encode()) > _MAX_PROPERTIES:
         raise PropertyError(
             "The properties of an artifact are too long to be recorded.",
             facts={"type": artifact_type.name, "properties": ", ".join(properties)},
             hint="Write what is long to a file of the artifact.",
         )
-    stored = store.publish(directory, known)
+    stored = store.publish(directory, files)
     artifact = Artifact(
         id=0,
         type=artifact_type.name,

@@ -12,8 +12,14 @@ from zencache import artifact_value, intake
 from zencache.declaration import IMPLIED, Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import OutputError
-from zencache.materializer import ArtifactType, BaseMaterializer, artifact_type_of, require_value
-from zencache.output import split_outputs
+from zencache.materializer import (
+    ArtifactType,
+    BaseMaterializer,
+    artifact_type_of,
+    require_type,
+    require_value,
+)
+from zencache.output import is_beam, split_outputs
 from zencache.reference import Artifact as Reference
 from zencache.reference import ValueArtifact
 from zencache.resource import Surroundings, merged
@@ -77,7 +83,7 @@ def calling(
                 name: provided.enter_context(resource.provide(surroundings, flags))
                 for name, resource in step.resources.items()
             }
-            arguments.update(intake.taken(step.arguments, arguments, resources))
+            arguments.update(intake.taken(step, arguments, resources))
             returned = step.function(
                 **arguments,
                 **{name: reference for name, (reference, _) in written.items()},
@@ -122,8 +128,18 @@ def _made(
         assert isinstance(reference, ValueArtifact)
         reference.value = value
         return Made(reference, require_value(reference)(), type(reference), directory)
+    annotation = step.outputs[name]
+    if is_beam(value) and isinstance(annotation, type):
+        writer = step.materializers.get(name) or _materializer(annotation, step=node, output=name)
+        directory = staged.enter_context(surroundings.artifacts.stage())
+        return Made(writer.write_beam(value, directory, annotation), writer, annotation, directory)
     materializer = step.materializers.get(name) or require_value(value, step=node, output=name)()
     return Made(value, materializer, type(value))
+
+
+def _materializer(annotation: type, **facts: Any) -> BaseMaterializer:
+    found = require_type(annotation, **facts)
+    return BaseMaterializer() if found is None else found()
 
 
 def _check_files(name: str, node: str, made: Made) -> None:

@@ -56,9 +56,16 @@ def split_outputs(step: Declaration, node: str, returned: Any) -> dict[str, Any]
             hint="Return them as a tuple, in the order in which they are declared.",
         )
     for name, value in zip(names, values, strict=True):
-        if not fits(value, step.outputs[name]):
+        if not fits(value, step.outputs[name]) and not is_beam(value):
             raise _wrong_type(node, name, step.outputs[name], value)
     return dict(zip(names, values, strict=True))
+
+
+def is_beam(value: Any) -> bool:
+    """Whether a value is a Beam collection, or a dict of them by split."""
+    values = list(value.values()) if isinstance(value, dict) else [value]
+    kinds = {(type(one).__module__, type(one).__name__) for one in values}
+    return kinds == {("apache_beam.pvalue", "PCollection")}
 
 
 def _by_name(step: Declaration, node: str, returned: Any) -> dict[str, Any]:

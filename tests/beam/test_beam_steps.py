@@ -2,11 +2,8 @@
 
 import sys
 
-import pytest
-
-pytest.importorskip("apache_beam")
-
 import apache_beam as beam
+import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from zencache import ConfigurationError, DeclarationError, Repository, StepFailed, pipeline, step

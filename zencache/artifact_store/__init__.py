@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zencache.artifact_store.contract import ArtifactStore, StoredObject
+from zencache.artifact_store.contract import ArtifactStore, StoredObject, hash_files
 from zencache.artifact_store.local import LocalArtifactStore
 from zencache.artifact_store.manifest import MANIFEST, PAYLOAD
 from zencache.exceptions import ConfigurationError
 
-__all__ = ["MANIFEST", "PAYLOAD", "ArtifactStore", "StoredObject", "open_artifact_store"]
+__all__ = ["MANIFEST", "PAYLOAD", "ArtifactStore", "StoredObject", "hash_files", "open_artifact_store"]
 
 
 def open_artifact_store(url: str) -> ArtifactStore:

@@ -114,6 +114,7 @@ _NOTES = frozenset(
     | {"__optional_keys__", "__readonly_keys__", "__mutable_keys__", "__closed__", "__extra_items__"}
     | {"_is_protocol", "_is_runtime_protocol", "__protocol_attrs__", "__callable_proto_members_only__"}
     | {"__non_callable_proto_members__", "_abc_impl", "model_fields", "model_computed_fields"}
+    | {"_beam_schema_id", "_beam_schema_proto"}  # Beam gives each class of rows a random id
 )
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _DESCRIPTORS = (functools.cached_property, functools.partialmethod, functools.singledispatchmethod)

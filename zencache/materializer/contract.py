@@ -105,6 +105,29 @@ class BaseMaterializer:
         """Text that identifies the content where the bytes do not; ``None`` where they do."""
         return None
 
+    def digest_files(self, files: Mapping[str, Digest]) -> str | None:
+        """As :meth:`digest`, from the digests of all files by their path, so that no file is read again."""
+        return None
+
+    def write_beam(self, collections: Any, directory: Path, type: type) -> Any:
+        """Write a Beam collection, or a dict of them, below an existing, empty directory.
+
+        It is called while the pipeline is built, which then runs; the files are there when that has ended.
+
+        Args:
+            collections: what the step returned.
+            directory: where they shall lie; workers write there.
+            type: the declared type of the output.
+
+        Returns:
+            The value that lies there, for its :meth:`properties`; ``None`` if it has none.
+        """
+        raise MaterializerError(
+            "A Beam collection cannot be written as a value of the declared type.",
+            facts={"type": type_name(type)},
+            hint="Declare `Examples` or `pyarrow.dataset.Dataset`, or give the materializer a `write_beam`.",
+        )
+
     def properties(self, value: Any) -> Mapping[str, Any]:
         """What is recorded of a value beside its files, and counts as its content: JSON values by name."""
         return {}

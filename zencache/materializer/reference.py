@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zencache.digest import Digest
 from zencache.exceptions import MaterializerError
 from zencache.materializer.contract import ArtifactType, BaseMaterializer
+from zencache.materializer.shards import content_of
 from zencache.reference import Artifact
 
 
@@ -36,6 +38,9 @@ class ReferenceMaterializer(BaseMaterializer):
         reference = type()
         reference.uri = type.uri_in(str(directory))
         return reference
+
+    def digest_files(self, files: Mapping[str, Digest]) -> str | None:
+        return content_of(files)
 
     def properties(self, value: Artifact) -> Mapping[str, Any]:
         return value.properties()

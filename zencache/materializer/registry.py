@@ -47,11 +47,11 @@ _LEAVES = {
     "numpy": ("numpy_array",),
     "pandas": ("tabular",),
     "pathlib": ("folder",),
-    "pyarrow": ("arrow_table",),
+    "pyarrow": ("arrow_table", "parquet"),
     "pydantic": ("structured",),
-    "zencache": ("reference",),
+    "zencache": ("reference", "examples"),
 }
-_EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables"}
+_EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables", "parquet": "tables"}
 
 # What an abstract annotation stands for.
 _CONCRETE: dict[Any, type] = {

@@ -35,6 +35,8 @@ def _resource(leaves: dict[str, str], annotation: Any) -> Resource | None:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
         annotation = members[0] if len(members) == 1 else None
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
     annotation = typing.get_origin(annotation) or annotation
     if not isinstance(annotation, type):
         return None

@@ -143,15 +143,18 @@ class History:
         fitting = [
             one
             for one in self._read.artifacts_of_pipeline(self._pipeline, channel.type_name)
-            if self._is_usable(one)
+            if self._is_usable(one, channel.type)
         ]
         if channel.producer_component_id or channel.output_key:
             made = self._made_by(channel, [one.id for one in fitting])
             fitting = [one for one in fitting if one.id in made]
         return [_reference(channel.type, one) for one in fitting]
 
-    def _is_usable(self, artifact: Recorded) -> bool:
-        by_reference = artifact.materializer == name_of(_materializer()) or bool(
+    def _is_usable(self, artifact: Recorded, kind: type[Artifact]) -> bool:
+        """Whether an artifact was made by reference, is not quarantined, and its files are there."""
+        materializer = require_type(kind)
+        assert materializer is not None  # an artifact class has one
+        by_reference = artifact.materializer == name_of(materializer) or bool(
             artifact.is_external and artifact.python_type
         )
         if not by_reference or artifact.state != "LIVE" or self._taint.of([artifact]) is not None:
@@ -190,10 +193,6 @@ def _reference(kind: type[Artifact], artifact: Recorded) -> Artifact:
     reference.uri = artifact.uri
     reference.restore(artifact.content_properties)
     return reference
-
-
-def _materializer() -> Any:
-    return require_type(Artifact)
 
 
 def _never_the_same() -> str:
