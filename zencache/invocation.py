@@ -51,7 +51,7 @@ def invoke(
     started = time.perf_counter()
     project.prepare()
     metadata, artifacts = project.stores.metadata, project.stores.artifacts
-    run = _new_run(pipeline, definition, project, options, run_name)
+    run = _new_run(pipeline, definition, project, options, run_name, beam_pipeline_args)
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
     recovery.clear_dead_runs(artifacts, metadata, run.name)
     writer = metadata.begin_run(run, {node.step.name: execution_base(node.step) for node in nodes})
@@ -153,6 +153,7 @@ def _new_run(
     project: Project,
     options: CacheOptions,
     run_name: str | None,
+    beam_pipeline_args: tuple[str, ...],
 ) -> PipelineRun:
     return PipelineRun(
         id=0,
@@ -165,6 +166,7 @@ def _new_run(
             "enable_cache": options.run,
             "pipeline_enable_cache": options.pipeline,
             "refresh": sorted(options.refresh),
+            **({"beam_pipeline_args": list(beam_pipeline_args)} if beam_pipeline_args else {}),
         },
         facts=environment_facts(project.root),
     )

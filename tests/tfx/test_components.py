@@ -244,6 +244,7 @@ def test_a_resolver_is_not_taken_from_the_cache_and_what_takes_the_same_artifact
     assert third.steps["latest"].status == "completed"
     assert third.steps["Compare"].is_cached
     assert third.steps["latest"].output.id == third.steps["AddUp"].outputs["total"].id
+    assert third.steps["latest"].output.producer_step.name == "AddUp"
 
 
 def test_a_required_input_for_which_nothing_is_found_fails_its_component(project):

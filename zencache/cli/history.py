@@ -59,6 +59,8 @@ def show(run_name: str, as_json: bool) -> None:
     click.echo(visible("  ".join(f"{label} {text}" for label, text in found.facts.items())))
     print_table(steps, ("step", "status", "duration", "reason", "parameters", "outputs"))
     for step in found.steps.values():
+        if step.beam_pipeline_args:
+            click.echo(visible(f"{step.name} ran with {' '.join(step.beam_pipeline_args)}"))
         if step.error:
             click.echo(f"{visible(step.name)} failed: {visible(step.error, keep=_NEWLINE)}")
             click.echo(f"  {_last_success(step)}")
@@ -118,6 +120,7 @@ def step_facts(step: StepView) -> dict[str, Any]:
         "reason": step.reason,
         "cache_key": step.cache_key,
         "parameters": step.parameters,
+        "beam_pipeline_args": step.beam_pipeline_args,
         "inputs": {name: artifact.uri for name, artifact in step.inputs.items()},
         "outputs": {name: artifact.uri for name, artifact in step.outputs.items()},
         "error": step.error or None,

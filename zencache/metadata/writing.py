@@ -68,7 +68,7 @@ class RunWriter:
     ) -> Execution:
         """Record success: state, outputs, events and, if it is kept, the cache entry, in one transaction.
 
-        An output that is recorded already, as one that was resolved, is only pointed to.
+        An output that is recorded already, as one that was resolved, is only pointed to, as TFX does it.
         """
         from ml_metadata.proto import metadata_store_pb2 as proto
 
@@ -86,7 +86,7 @@ class RunWriter:
             (0, index, codec.put_event(proto.Event(), [name], "OUTPUT")) for index, name in enumerate(new)
         ]
         edges += [
-            (0, None, codec.put_event(proto.Event(), [name], "OUTPUT", artifact.id))
+            (0, None, codec.put_event(proto.Event(), [name], "INTERNAL_OUTPUT", artifact.id))
             for name, artifact in outputs.items()
             if artifact.id
         ]
