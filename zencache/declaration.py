@@ -132,13 +132,13 @@ def declare(
         outputs=outputs,
         several=several,
         config=config,
-        enable_cache=_check_switch(enable_cache, step_name),
+        enable_cache=check_switch(enable_cache, step_name),
         cache_version=None if cache_version is None else str(cache_version),
         cache_policy=check_policy(cache_policy),
         resources=resources,
         beam_pipeline_args=resource.check_flags(beam_pipeline_args, f"step {step_name}"),
     )
-    _check_ignored(declaration)
+    check_ignored(declaration)
     return replace(declaration, materializers=_materializers(materializers, declaration))
 
 
@@ -173,7 +173,7 @@ def _check_function(function: Any, name: str) -> None:
         )
 
 
-def _check_switch(enable_cache: Any, name: str) -> bool | None:
+def check_switch(enable_cache: Any, name: str) -> bool | None:
     if enable_cache is not None and not isinstance(enable_cache, bool):
         raise DeclarationError(
             "`enable_cache` is True, False or None.",
@@ -199,7 +199,7 @@ def check_options(where: str, unknown: Mapping[str, Any], known: Iterable[str]) 
         raise DeclarationError(f"`{where}` has no option `{name}`.", hint=nearest(name, known))
 
 
-def _check_ignored(declaration: Declaration) -> None:
+def check_ignored(declaration: Declaration) -> None:
     known = [*declaration.arguments, *declaration.config_fields]
     for name in declaration.cache_policy.ignored_inputs if declaration.cache_policy else ():
         if name not in known:
@@ -233,7 +233,7 @@ def annotations_of(function: Callable[..., Any], name: str, scope: Mapping[str, 
 def _resources(function: Callable[..., Any], hints: Mapping[str, Any], name: str) -> dict[str, Resource]:
     """What a run provides: by the parameter that receives it, or unnamed, to read an input with it."""
     resources: dict[str, Resource] = {}
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _signature(function, name).parameters.values():
         annotation = hints.get(parameter.name)
         found = resource.find(annotation)
         if found is not None and parameter.default not in (parameter.empty, None):

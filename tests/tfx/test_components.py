@@ -91,6 +91,18 @@ def test_a_remote_artifact_store_gives_a_verified_local_copy(project):
     assert sorted(os.listdir(numbers.read().uri)) == ["0.txt", "1.txt", "2.txt"]
 
 
+def test_a_component_takes_the_cache_options_of_a_step(project):
+    @component(enable_cache=False, cache_version="2")
+    def Always(total: OutputArtifact[Total]):
+        (Path(total.uri) / "total.txt").write_text("1")
+
+    tfx.dsl.Pipeline("always", components=[Always()]).run()
+    again = tfx.dsl.Pipeline("always", components=[Always()]).run()
+    assert again.steps["Always"].status == "completed"
+    with pytest.raises(DeclarationError, match="`enable_cache` is True, False or None"):
+        component(enable_cache="no")(Always.entrypoint)
+
+
 def test_with_id_lets_a_pipeline_use_a_component_twice(project):
     made = MakeNumbers(count=2)
     pipe = tfx.dsl.Pipeline(

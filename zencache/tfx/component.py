@@ -9,6 +9,7 @@ from typing import Any
 from zencache.binding import unknown_argument
 from zencache.declaration import caller_scope, check_options
 from zencache.exceptions import DeclarationError
+from zencache.policy import CachePolicy
 from zencache.step_function import Step
 from zencache.tfx.node import Node
 from zencache.tfx.signature import declare_component
@@ -49,6 +50,9 @@ def component(
     *,
     component_annotation: Any = None,
     use_beam: bool = False,
+    enable_cache: bool | None = None,
+    cache_version: str | None = None,
+    cache_policy: CachePolicy | None = None,
     **unknown: Any,
 ) -> Any:
     """Make a function with annotated parameters a component. Works bare and with options.
@@ -58,6 +62,7 @@ def component(
         component_annotation: what it is for: ``Train``, ``Transform``, ``Process``, ``Evaluate`` or
             ``Deploy`` of :mod:`zencache.tfx.dsl.standard_annotations`, recorded as its system type.
         use_beam: it takes one ``BeamComponentParameter[beam.Pipeline]``.
+        enable_cache, cache_version, cache_policy: as those of ``@step``; TFX does not have them.
 
     Raises:
         DeclarationError: the signature is none that a component can have.
@@ -69,16 +74,17 @@ def component(
                     epochs: Parameter[int] = 1) -> OutputDict(loss=float):
             ...
     """
-    check_options("@component", unknown, ("component_annotation", "use_beam"))
+    known = ("component_annotation", "use_beam", "enable_cache", "cache_version", "cache_policy")
+    check_options("@component", unknown, known)
+    options: dict[str, Any] = {
+        "component_annotation": component_annotation,
+        "use_beam": use_beam,
+        "enable_cache": enable_cache,
+        "cache_version": cache_version,
+        "cache_policy": cache_policy,
+    }
     if func is None:
-        return functools.partial(component, component_annotation=component_annotation, use_beam=use_beam)
+        return functools.partial(component, **options)
     if isinstance(func, Step):
         return ComponentFactory(func.declaration)._copy(configured=func.configured, origin=func)
-    return ComponentFactory(
-        declare_component(
-            func,
-            component_annotation=component_annotation,
-            use_beam=use_beam,
-            scope=caller_scope(1),
-        )
-    )
+    return ComponentFactory(declare_component(func, **options, scope=caller_scope(1)))

@@ -11,9 +11,18 @@ from typing import Any
 
 from zencache import resource
 from zencache.binding import fits, type_text
-from zencache.declaration import Declaration, annotations_of, check_argument_names, check_name
+from zencache.declaration import (
+    Declaration,
+    annotations_of,
+    check_argument_names,
+    check_ignored,
+    check_name,
+    check_policy,
+    check_switch,
+)
 from zencache.exceptions import DeclarationError
 from zencache.fingerprint import observe
+from zencache.policy import CachePolicy
 from zencache.reference import Artifact, is_reference
 from zencache.reference import standard as standard_artifacts
 from zencache.reference.system import SystemExecution
@@ -57,6 +66,9 @@ def declare_component(
     *,
     component_annotation: type[SystemExecution] | None,
     use_beam: bool,
+    enable_cache: bool | None,
+    cache_version: str | None,
+    cache_policy: CachePolicy | None,
     scope: Mapping[str, Any],
 ) -> Declaration:
     """The declaration of a component. ``scope`` holds the local names at the place of its definition.
@@ -85,7 +97,7 @@ def declare_component(
         )
     check_argument_names([*read.arguments, *read.references, *read.values], name)
     outputs = {**read.references, **{n: _value_artifact(a) for n, a in read.values.items()}}
-    return Declaration(
+    declaration = Declaration(
         name=name,
         function=function,
         arguments=read.arguments,
@@ -97,7 +109,12 @@ def declare_component(
         by_name=True,
         values=read.values,
         base=_base(read, component_annotation),
+        enable_cache=check_switch(enable_cache, name),
+        cache_version=None if cache_version is None else str(cache_version),
+        cache_policy=check_policy(cache_policy),
     )
+    check_ignored(declaration)
+    return declaration
 
 
 def _read_parameter(read: _Signature, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> None:
