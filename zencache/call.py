@@ -55,8 +55,10 @@ class Made:
 
 
 def flags_of(step: Declaration, surroundings: Surroundings) -> tuple[str, ...]:
-    """The options of what a step is provided with; none if it is provided with nothing."""
-    return merged(surroundings.beam_pipeline_args, step.beam_pipeline_args) if step.resources else ()
+    """The options of the Beam pipeline that a step is provided with; none if it is provided with none."""
+    if not any(resource.takes_flags for resource in step.resources.values()):
+        return ()
+    return merged(surroundings.beam_pipeline_args, step.beam_pipeline_args)
 
 
 @contextmanager

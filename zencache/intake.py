@@ -100,6 +100,8 @@ def _is_same(made: type, wanted: Any) -> bool:
     """Whether what was made is received as it is."""
     if wanted is Any or wanted is object:
         return True
+    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
+        return any(_is_same(made, member) for member in typing.get_args(wanted))
     if not is_reference(made):
         return _is_arrow(_type(wanted))
     return is_reference(wanted) and (issubclass(made, wanted) or made.TYPE_NAME == wanted.TYPE_NAME)

@@ -86,6 +86,16 @@ def test_options_of_the_pipeline_go_before_those_of_the_component(project):
     ]
 
 
+def test_options_are_recorded_of_beam_components_only(project):
+    source = project / "numbers"
+    source.mkdir()
+    (source / "one").write_text("1")
+    imported = tfx.dsl.Importer(str(source), Examples)
+    pipe = tfx.dsl.Pipeline("importing", components=[imported])
+    run = pipe.run(beam_pipeline_args=["--direct_num_workers=1"])
+    assert run.steps["Importer"].beam_pipeline_args == []
+
+
 def test_a_deleted_shard_is_named_and_only_its_component_runs_again(project):
     examples = summing().run().steps["ImportNumbers"].output.read()
     (shard,) = Path(examples.path(split="eval")).iterdir()

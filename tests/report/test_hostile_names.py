@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from zencache import Repository
 from zencache.digest import Digest, fingerprint
 from zencache.entity import Artifact, Decision, Execution, Outcome, PipelineRun, Status
+from zencache.materializer import ArtifactType
 from zencache.policy import Level, Reason
 from zencache.report import application, page_of, write_page
 
@@ -71,7 +72,7 @@ def hostile(tmp_path_factory):
         writer.complete(
             Execution(**{**{f: getattr(done, f) for f in done.__slots__}, "status": Status.COMPLETED}),
             {name: artifact},
-            {name: "Dataset"},
+            {name: ArtifactType(name, "Dataset")},
         )
         writer.finish(
             PipelineRun(

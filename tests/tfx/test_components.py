@@ -361,6 +361,34 @@ def test_an_output_that_is_damaged_afterwards_is_made_again_and_named(project, h
     assert "1.txt" in str(again.steps["MakeNumbers"].why())
 
 
+def test_a_file_that_was_added_to_an_input_is_seen_by_no_other_component(project):
+    first = adding(project).run()
+    folder = Path(first.steps["MakeNumbers"].output.read().uri)
+    (folder / "99.txt").write_text("99")
+    again = adding(project, scale=2.0).run()
+    assert again.steps["Report"].output.read().value == "6.0 of 3, 1.0 on average ['', 'n']"
+    assert again.steps["MakeNumbers"].status == "completed"
+    assert "damaged" in again.steps["MakeNumbers"].reason
+
+
+def test_a_copy_runs_in_the_same_stores(project):
+    adding(project).run()
+    copied = adding(project).copy("adding again")
+    assert set(statuses(copied.run()).values()) == {"cached"}
+
+
+def test_one_of_several_artifact_types_can_be_taken(project):
+    @step
+    def either(data: Numbers | Total) -> str:
+        return data.type_name
+
+    @pipeline
+    def choosing():
+        either(MakeNumbers().outputs["numbers"])
+
+    assert choosing().run().steps["either"].output.read() == "Numbers"
+
+
 # -- properties
 
 

@@ -112,7 +112,18 @@ class LocalArtifactStore(ArtifactStore):
                 problem = f"{path} has digest {found.hash}, expected {expected.hash}"
                 raise unusable(ArtifactDamaged, digest, target, problem)
             self._verified[file] = state
+        self._check_nothing_more(digest, target)
         return Path(target, PAYLOAD)
+
+    def _check_nothing_more(self, digest: Digest, target: str) -> None:
+        """A folder that is read as a whole must not hold what somebody wrote into it afterwards."""
+        files = self._manifests[digest.hash].files
+        payload = f"{target}/{PAYLOAD}"
+        for folder, _, names in os.walk(payload):
+            for name in names:
+                path = os.path.relpath(f"{folder}/{name}", payload)
+                if path not in files:
+                    raise unusable(ArtifactDamaged, digest, target, f"{path} does not belong to it")
 
     def _manifest(self, digest: Digest, target: str) -> Manifest:
         file = f"{target}/{MANIFEST}"

@@ -43,6 +43,8 @@ class StepPipeline(beam.Pipeline):
 class BeamPipeline(Resource):
     """Beam's in-process runner unless the options name another one."""
 
+    takes_flags = True
+
     def check(self, flags: Sequence[str]) -> None:
         runner = _runner(flags)
         if "dask" in runner.lower():

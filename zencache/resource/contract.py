@@ -6,7 +6,7 @@ import abc
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from zencache.artifact_store import ArtifactStore
 from zencache.fingerprint import FileFingerprints
@@ -33,7 +33,13 @@ class Surroundings:
 
 
 class Resource(abc.ABC):
-    """Something that a run provides: neither an input nor a parameter, and no part of the cache key."""
+    """Something that a run provides: neither an input nor a parameter, and no part of the cache key.
+
+    Attributes:
+        takes_flags: whether ``beam_pipeline_args`` are for it, and recorded of a step that takes it.
+    """
+
+    takes_flags: ClassVar[bool] = False
 
     @abc.abstractmethod
     def check(self, flags: Sequence[str]) -> None:

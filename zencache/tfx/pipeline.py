@@ -49,6 +49,8 @@ class Pipeline(StepPipeline):
                 hint="Use `tfx.orchestration.metadata.sqlite_metadata_connection_config(path)`.",
             )
         self.pipeline_root = pipeline_root or ""
+        self.enable_cache = enable_cache
+        self.beam_pipeline_args = beam_pipeline_args
         self.metadata_connection_config = metadata_connection_config
         self.components = _ordered(pipeline_name, list(components))
         with wiring() as current:
@@ -67,6 +69,17 @@ class Pipeline(StepPipeline):
         """The stores that it names; those of the project where it names none."""
         config = self.metadata_connection_config
         return Project(metadata=config.url if config else None, artifacts=self.pipeline_root or None)
+
+    def copy(self, name: str) -> Pipeline:
+        """A pipeline of another name with the same components, in the same stores."""
+        return Pipeline(
+            name,
+            self.pipeline_root,
+            self.metadata_connection_config,
+            self.components,
+            enable_cache=self.enable_cache,
+            beam_pipeline_args=self.beam_pipeline_args,
+        )
 
     def run(self, *, repository: Project | None = None, **options: Any) -> Run:
         """Run it in the stores that it names; see :meth:`zencache.Pipeline.run`."""
