@@ -62,10 +62,10 @@ def run_module(project, run_script):
     [
         ("# writes them", "# writes all of them", set()),
         ("OFFSET = 1", "OFFSET = 2", {"Shift", "Tell"}),
-        ("number + OFFSET", "OFFSET + number", {"Shift"}),
+        pytest.param("number + OFFSET", "OFFSET + number", {"Shift"}, marks=pytest.mark.slow),
         ("Parameter[int] = 2", "Parameter[int] = 3", {"Make", "Shift", "Tell"}),
-        ("numbers.span = 1", "numbers.span = 2", {"Make", "Shift"}),
-        ("it is", "it was", {"Tell"}),
+        pytest.param("numbers.span = 1", "numbers.span = 2", {"Make", "Shift"}, marks=pytest.mark.slow),
+        pytest.param("it is", "it was", {"Tell"}, marks=pytest.mark.slow),
         ("PropertyType.INT)}", 'PropertyType.INT), "a": Property(PropertyType.STRING)}', {"Make", "Shift"}),
     ],
 )
