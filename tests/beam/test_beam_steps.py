@@ -151,3 +151,42 @@ def test_a_pipeline_without_beam_steps_does_not_import_beam(run_script):
     print("apache_beam" in sys.modules)
     """
     assert run_script(source).stdout.split() == ["False"]
+
+
+class Total(beam.CombineFn):
+    def create_accumulator(self):
+        return 0
+
+    def add_input(self, total, row):
+        return total + row
+
+    def merge_accumulators(self, totals):
+        return sum(totals)
+
+    def extract_output(self, total):
+        return total
+
+
+class Halve(beam.DoFn):
+    def process(self, row):
+        yield row // 2
+
+
+class Halved(beam.PTransform):
+    def expand(self, rows):
+        return rows | beam.ParDo(Halve())
+
+
+def test_what_beam_notes_on_the_classes_of_a_step_changes_no_key(project, tmp_path):
+    @step
+    def total(numbers: beam.Pipeline, target: str) -> int:
+        rows = numbers | beam.Create([2, 4]) | Halved() | beam.CombineGlobally(Total())
+        rows | beam.io.WriteToText(target)
+        return 0
+
+    @pipeline
+    def totalling(target: str):
+        total(target=target)
+
+    totalling(str(tmp_path / "total")).run()
+    assert totalling(str(tmp_path / "total")).run().steps["total"].is_cached

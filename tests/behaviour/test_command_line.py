@@ -316,7 +316,9 @@ def test_show_latest_without_any_run_is_wrong_usage(project):
 
 class TestExample:
     def test_lists_them(self, project):
-        assert "mnist_caching" in cli("example", "list").stdout
+        listed = cli("example", "list").stdout
+        assert "mnist_caching" in listed
+        assert "taxi" in listed
 
     def test_lists_them_as_json(self, project):
         rows = json.loads(cli("example", "list", "--json").stdout)
@@ -417,4 +419,4 @@ def test_the_commands_of_the_example_text_work_as_typed(project):
         text=True,
         check=True,
     )
-    assert sorted(status.stdout.split()[1::2]) == ["README.md", "run.py"]
+    assert sorted(status.stdout.split()[1::2]) == ["README.md", "run.py", "run_beam.py"]

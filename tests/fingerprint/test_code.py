@@ -7,6 +7,7 @@ import importlib
 import itertools
 import linecache
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -1088,3 +1089,11 @@ def test_a_function_that_numpy_has_swallowed_is_an_error(load):
     module = load("import numpy as np\nF = np.frompyfunc(lambda x: x, 1, 1)\ndef step(): return F(1)")
     with pytest.raises(UnfingerprintableError, match="`F` in module"):
         code_of(module.step)
+
+
+def test_what_python_notes_when_an_instance_is_pickled_does_not_count(load):
+    main = load("class Adder:\n    by = 1\ndef step(): return Adder().by")
+    before = key(code_of(main.step))
+    pickle.dumps(main.Adder())
+    assert "__slotnames__" in vars(main.Adder)
+    assert key(code_of(main.step)) == before

@@ -115,6 +115,8 @@ _NOTES = frozenset(
     | {"_is_protocol", "_is_runtime_protocol", "__protocol_attrs__", "__callable_proto_members_only__"}
     | {"__non_callable_proto_members__", "_abc_impl", "model_fields", "model_computed_fields"}
     | {"_beam_schema_id", "_beam_schema_proto"}  # Beam gives each class of rows a random id
+    | {"_type_hints"}  # and notes at a class's first use what its decorators, which count themselves, said
+    | {"__slotnames__"}  # copyreg, when an instance is first pickled
 )
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _DESCRIPTORS = (functools.cached_property, functools.partialmethod, functools.singledispatchmethod)
