@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,10 +12,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.utils.interactive_utils import is_in_ipython
 
 from zencache.exceptions import ConfigurationError, nearest
 from zencache.resource.contract import Resource, Surroundings
 from zencache.resource.flags import merged
+from zencache.resource.worker_code import sent_along
 
 DEFAULT_FLAGS = ("--runner=FnApiRunner",)
 # Their job service says at run time which options it knows beside Beam's own.
@@ -28,7 +31,8 @@ class StepPipeline(beam.Pipeline):
     results: list[Any]
 
     def run(self, test_runner_api: bool | str = "AUTO") -> Any:
-        result = super().run(test_runner_api)
+        with sent_along(self.options):
+            result = super().run(test_runner_api)
         self.results = [*getattr(self, "results", ()), result]
         return result
 
@@ -77,9 +81,16 @@ class BeamPipeline(Resource):
 
     @contextlib.contextmanager
     def provide(self, surroundings: Surroundings, flags: Sequence[str]) -> Iterator[Any]:
+        _mend_beam_in_ipython()
         pipeline = StepPipeline(options=PipelineOptions(flags=list(with_defaults(flags))))
-        yield pipeline
-        pipeline.complete()
+        try:
+            yield pipeline
+            pipeline.complete()
+        except RuntimeError as error:
+            reason = _reason(str(error))
+            if reason is None:
+                raise
+            raise RuntimeError(f"A Beam job failed: {reason}") from error
 
 
 RESOURCE = BeamPipeline()
@@ -93,6 +104,27 @@ def with_defaults(flags: Sequence[str]) -> tuple[str, ...]:
 def _runner(flags: Sequence[str]) -> str:
     options = PipelineOptions(flags=list(with_defaults(flags)))
     return str(options.view_as(StandardOptions).runner)
+
+
+def _reason(message: str) -> str | None:
+    """The last line of the traceback of a worker, of which the message of a failed job consists."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    return lines[-1] if any(line.startswith("Traceback (most recent") for line in lines[:-1]) else None
+
+
+def _mend_beam_in_ipython() -> None:
+    """In IPython, Beam numbers labels by cells; what it imports for that fails with pandas 3 (Beam 2.77)."""
+    if not is_in_ipython():
+        return
+    try:
+        importlib.import_module("apache_beam.runners.interactive.interactive_environment")
+    except Exception:
+        # where Beam's own pipeline looks it up
+        beam.pipeline.alter_label_if_ipython = _leave_label  # type: ignore[attr-defined]
+
+
+def _leave_label(transform: Any, pvalueish: Any) -> None:
+    """What labels are called without IPython."""
 
 
 def _check_values(flags: Sequence[str]) -> None:
