@@ -7,6 +7,8 @@ import pytest
 
 from zencache import Repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repo(shared):
@@ -185,7 +187,6 @@ def test_neither_cache_is_confused_by_the_other(shared, repo, runs):
     assert len(names) == len(set(names))
 
 
-@pytest.mark.slow
 def test_the_page_about_tfx_shows_what_is_printed(make_shared):
     page = (Path(__file__).parents[2] / "docs" / "tfx-and-mlmd.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)

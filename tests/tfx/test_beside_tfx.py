@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NO_SDK = "no TFX SDK: `python3 .ci/with_venv.py --extra test` installs it, or set ZENCACHE_TEST_TFX_SDK"
 
 TFX = """
