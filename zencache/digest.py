@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from blake3 import blake3
 
 ALGORITHM = "blake3"
 _PARALLEL_FROM = 1 << 20  # bytes; below this a second thread costs more than it saves
+_WINDOW = 1 << 24  # bytes mapped at once, which count as memory of the process while they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,23 @@ def digest_bytes(payload: bytes | bytearray | memoryview) -> Digest:
 
 
 def digest_file(path: Path) -> Digest:
-    """The digest of a local file, read once through the page cache."""
+    """The digest of a local file, read once through the page cache; a large one, a part at a time."""
     size = path.stat().st_size
     hasher = blake3(max_threads=blake3.AUTO if size >= _PARALLEL_FROM else 1)
-    hasher.update_mmap(path)
+    if size <= _WINDOW:
+        hasher.update_mmap(path)
+    else:
+        with open(path, "rb") as file:
+            for start in range(0, size, _WINDOW):
+                hasher.update(_mapped(file, start, min(_WINDOW, size - start)))
     return Digest(f"{ALGORITHM}:{hasher.hexdigest()}", size)
+
+
+def _mapped(file: BinaryIO, start: int, length: int) -> mmap:
+    try:
+        return mmap(file.fileno(), length, access=ACCESS_READ, offset=start)
+    except ValueError as error:
+        raise OSError(f"{file.name} became shorter while it was read") from error
 
 
 def digest_tree(files: Mapping[str, Digest]) -> Digest:
