@@ -31,13 +31,10 @@ class ExamplesMaterializer(ReferenceMaterializer):
         examples.uri = str(directory)
         examples.splits = list(splits)
         for split, collection in splits.items():
-            _ = (
-                collection
-                | f"Serialise {split}" >> beam.Map(_serialised).with_output_types(bytes)
-                | f"Write {split}"
-                >> beam.io.WriteToTFRecord(
-                    f"{examples.path(split=split)}/data_tfrecord", file_name_suffix=".gz"
-                )
+            if collection.element_type is not bytes:  # else a call for each record is spared
+                collection |= f"Serialise {split}" >> beam.Map(_serialised).with_output_types(bytes)
+            _ = collection | f"Write {split}" >> beam.io.WriteToTFRecord(
+                f"{examples.path(split=split)}/data_tfrecord", file_name_suffix=".gz"
             )
         return examples
 
