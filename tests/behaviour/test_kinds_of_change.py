@@ -800,14 +800,13 @@ def outcomes(request, tmp_path_factory):
     ]
     running: dict[str, Future[Outcome]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        beginnings = {beginning(case): case for case in wanted}
-        ran = {
-            name: threads.submit(first_run, case, tmp_path_factory.mktemp("begin"))
-            for name, case in beginnings.items()
-        }
-        for case in wanted:
+        ran: dict[str, Future[tuple[Path, dict[str, dict]]]] = {}
+        for case in wanted:  # in the order of the tests, so that none waits for the processes of others
+            name = beginning(case)
+            if name not in ran:
+                ran[name] = threads.submit(first_run, case, tmp_path_factory.mktemp("begin"))
             root = tmp_path_factory.mktemp("case")
-            running[case.kind] = threads.submit(outcome, case, ran[beginning(case)], root)
+            running[case.kind] = threads.submit(outcome, case, ran[name], root)
         yield running
         for waiting in (*ran.values(), *running.values()):
             waiting.cancel()
