@@ -9,6 +9,8 @@ import pytest
 from zencache import Repository
 from zencache.exceptions import MaterializerError
 
+pytestmark = pytest.mark.slow  # they start the real TFX
+
 
 @pytest.fixture
 def repo(shared):

@@ -412,6 +412,7 @@ def test_killed_anywhere_the_next_run_is_right_and_hits_what_was_recorded(run_sc
         assert "RUNNING" not in [state for _, state in point["next"]["states"]], point
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["event", "after"])
 def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(run_script, kind):
     for point in points(run_script, kind, "SIGKILL", warm=True):
@@ -423,6 +424,7 @@ def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(ru
         assert "RUNNING" not in [state for _, state in point["next"]["states"]], point
 
 
+@pytest.mark.slow
 @everywhere
 def test_killed_anywhere_the_dead_run_is_listed_under_its_pipeline(run_script, kind):
     for point in points(run_script, kind, "SIGKILL"):
@@ -441,6 +443,7 @@ def test_interrupted_anywhere_it_is_the_interrupt_that_is_raised(run_script, kin
         assert point["raised"] == "KeyboardInterrupt", point
 
 
+@pytest.mark.slow
 @everywhere
 def test_interrupted_anywhere_no_step_is_left_running(run_script, kind):
     for point in points(run_script, kind, "SIGINT"):
