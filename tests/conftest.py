@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_SETTINGS = ("ZENCACHE_METADATA", "ZENCACHE_ARTIFACTS", "ZENCACHE_ENABLE_CACHE")
+_SETTINGS = (
+    "ZENCACHE_METADATA",
+    "ZENCACHE_ARTIFACTS",
+    "ZENCACHE_ENABLE_CACHE",
+    "ZENCACHE_LOCAL_CACHE",
+    "ZENCACHE_LOCAL_CACHE_SIZE",
+    "ZENCACHE_SIGNING_KEY",
+    "ZENCACHE_QUOTA",
+    "ZENCACHE_LEASE_EXPIRY",
+)
 
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -27,6 +38,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+_SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("mysql", "postgresql", "grpc")]
+
+
+@pytest.fixture(params=["sqlite", *_SERVERS])
+def metadata_url(
+    request: pytest.FixtureRequest, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The URL of an empty metadata store that several processes share: the project's, for all of them."""
+    with ExitStack() as opened:
+        url = f"sqlite:///{project}/.zencache/metadata.db"
+        if request.param != "sqlite":
+            import metadata_servers
+
+            url = opened.enter_context(metadata_servers.metadata_url(request.param, project))
+        monkeypatch.setenv("ZENCACHE_METADATA", url)
+        yield url
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +95,67 @@ def run_script(project: Path) -> RunScript:
         return done
 
     return run_script
+
+
+class _ScriptServer:
+    """The process of ``script_server.py``, started when it is first needed."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, folder: Path, script: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).parent / "script_server.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        streams = {name: str(self._folder / name) for name in ("stdout", "stderr")}
+        request = {
+            "script": str(script),
+            "arguments": arguments,
+            "folder": str(folder),
+            "environment": dict(os.environ),
+            **streams,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            status = int(self._process.stdout.readline())
+        except BaseException:  # the script hangs: nobody shall get its answer later
+            self.close()
+            self._process = None
+            raise
+        stdout, stderr = (Path(file).read_text(encoding="utf-8") for file in streams.values())
+        return subprocess.CompletedProcess([str(script), *arguments], status, stdout, stderr)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def _script_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_ScriptServer]:
+    server = _ScriptServer(tmp_path_factory.mktemp("script_server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def run_forked(project: Path, _script_server: _ScriptServer) -> RunScript:
+    """As ``run_script``, for the many short scripts of a file: the process finds zencache imported."""
+    count = itertools.count(1)
+
+    def run_forked(source: str, *args: Any, check: bool = True) -> subprocess.CompletedProcess[str]:
+        script = project / f"script_{next(count)}.py"
+        script.write_text(textwrap.dedent(source), encoding="utf-8")
+        done = _script_server.run(project, script, [str(one) for one in args])
+        if check and done.returncode:
+            pytest.fail(f"The script ended with {done.returncode}.\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run_forked

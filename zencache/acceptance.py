@@ -11,6 +11,7 @@ from zencache.exceptions import ConfigurationError, NotFoundError, nearest
 from zencache.key import CODE, KeyMaker
 from zencache.origin import load_step
 from zencache.policy import CachePolicy
+from zencache.provenance import require_signed_definition
 from zencache.repository import Repository
 
 
@@ -75,6 +76,7 @@ def _last_use(step: str, repository: Repository) -> dict[str, str]:
     for run in reversed(repository.get_runs(limit=None)):
         for row in run.record.definition.get("steps", []):
             if step in (row["name"], row["step"]):
+                require_signed_definition(repository.stores.metadata, run.record)
                 return dict(row)
             known.add(row["step"])
     raise NotFoundError(f"No run of a step `{step}` is recorded.", hint=nearest(step, known))

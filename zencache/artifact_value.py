@@ -18,9 +18,11 @@ from zencache.materializer import (
     artifact_type_of,
     by_name,
     find,
+    has_materializer,
     is_there,
     json_value,
     name_of,
+    registered,
     require_value,
     type_by_name,
     type_name,
@@ -28,6 +30,7 @@ from zencache.materializer import (
 from zencache.reference import Artifact as Reference
 from zencache.reference import is_reference
 
+_METHODS = frozenset(dir(BaseMaterializer))  # no configuration takes their places
 _MAX_PROPERTIES = 2000  # bytes, of their JSON: what MLMD can hold on any database
 
 
@@ -138,7 +141,7 @@ def load(
         )
     types = [candidate for candidate in candidates if isinstance(candidate, type)]
     if artifact.is_external and artifact.python_type:
-        reference = type_by_name(artifact.python_type, types)()
+        reference = _reference_type(artifact, types)()
         reference.uri, reference.recorded = artifact.uri, artifact
         reference.restore(artifact.content_properties)
         return reference
@@ -148,10 +151,12 @@ def load(
             facts={"uri": artifact.uri},
             hint="Read it where it lies; its recorded digest tells whether it has changed.",
         )
-    directory = store.open(artifact.object)
-    python_type = type_by_name(artifact.python_type, types)
+    asked_for = materializer
     if materializer is None or name_of(materializer) != artifact.materializer:
         materializer = _configured(by_name(artifact.materializer), artifact.configuration)
+    _require_asked_for(materializer, asked_for, artifact)
+    python_type = _type_of(artifact, materializer, types)
+    directory = store.open(artifact.object)
     try:
         value = materializer.load(directory, python_type)
         value = materializer.restore(value, artifact.content_properties)
@@ -168,6 +173,40 @@ def load(
     return value
 
 
+def _reference_type(artifact: Artifact, types: Iterable[type]) -> type[Reference]:
+    found = type_by_name(artifact.python_type, types)
+    if not is_reference(found):
+        raise MaterializerError(
+            "A recorded type is something else than a reference to files.",
+            facts={"uri": artifact.uri, "type": artifact.python_type},
+        )
+    return found
+
+
+def _type_of(artifact: Artifact, materializer: BaseMaterializer, types: Iterable[type]) -> type:
+    try:
+        return type_by_name(artifact.python_type, types)
+    except MaterializerError:
+        if materializer.runs_code:
+            return object  # the file itself says what to make
+        raise
+
+
+def _require_asked_for(
+    materializer: BaseMaterializer, asked_for: BaseMaterializer | None, artifact: Artifact
+) -> None:
+    """What runs code is used only if somebody asks for it who is not the record itself."""
+    kind = type(materializer)
+    if not kind.runs_code or type(asked_for) is kind or kind in registered.values():
+        return
+    raise MaterializerError(
+        "Loading this artifact may run code that comes with it, and nobody here has asked for that by name.",
+        facts={"uri": artifact.uri, "materializer": artifact.materializer},
+        hint=f"If you trust whoever can write to the stores: import the step that made it, or "
+        f"`artifact.read(materializer={kind.__name__})`.",
+    )
+
+
 def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
     """The name of a class that loading would need and that is gone; None if all are there.
 
@@ -180,14 +219,27 @@ def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
     if not is_there(artifact.python_type, kinds):
         return artifact.python_type
     kinds += [found for kind in kinds if (found := find(kind)) is not None]
-    return None if is_there(artifact.materializer, kinds) else artifact.materializer
+    return None if has_materializer(artifact.materializer, kinds) else artifact.materializer
 
 
 def _configured(kind: type[BaseMaterializer], configuration: str) -> BaseMaterializer:
     """A materializer as it was when it saved: its attributes are recorded with the artifact."""
     materializer = kind.__new__(kind)
     if configuration:
-        vars(materializer).update(json_value.loads(configuration))
+        try:
+            attributes = dict(json_value.loads(configuration))
+            vars(materializer).update(attributes)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise MaterializerError(
+                "What a materializer was configured with cannot be read.",
+                facts={"materializer": name_of(kind), "because": f"{type(error).__name__}: {error}"},
+                hint="The record was changed or cut; run the step anew.",
+            ) from error
+        if any(not name.isidentifier() or name in _METHODS for name in attributes):
+            raise MaterializerError(
+                "A record gives a materializer attributes that it cannot have.",
+                facts={"materializer": name_of(kind), "attributes": ", ".join(attributes)[:200]},
+            )
     return materializer
 
 

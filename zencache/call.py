@@ -12,6 +12,7 @@ from zencache import artifact_value, intake
 from zencache.declaration import IMPLIED, Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import OutputError
+from zencache.lease import executing
 from zencache.materializer import (
     ArtifactType,
     BaseMaterializer,
@@ -86,11 +87,12 @@ def calling(
                 for name, resource in step.resources.items()
             }
             arguments.update(intake.taken(step, arguments, resources))
-            returned = step.function(
-                **arguments,
-                **{name: reference for name, (reference, _) in written.items()},
-                **{name: given for name, given in resources.items() if not name.startswith(IMPLIED)},
-            )
+            with executing():
+                returned = step.function(
+                    **arguments,
+                    **{name: reference for name, (reference, _) in written.items()},
+                    **{name: given for name, given in resources.items() if not name.startswith(IMPLIED)},
+                )
             arguments.clear()
             made = {name: _written(name, node, *place) for name, place in written.items()}
             for name, value in split_outputs(step, node, returned).items():

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from zencache import resource
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
 from zencache.fingerprint import observe
-from zencache.materializer import BaseMaterializer, json_value
+from zencache.materializer import BaseMaterializer, json_value, name_of
 from zencache.policy import CachePolicy
 from zencache.resource import Resource
 
@@ -73,6 +73,9 @@ class Declaration:
             the class that ``outputs`` says.
         base: the MLMD system type of its executions; ``DERIVED`` if that follows from its outputs.
         beam_pipeline_args: options of the Beam pipeline that it is provided with.
+        made_by: what makes it again in another process, and with which arguments, where no variable of a
+            module holds it: that of an importer or a resolver.
+        retries: how often it is tried again when it raises, or its worker dies.
     """
 
     name: str
@@ -92,6 +95,8 @@ class Declaration:
     values: Mapping[str, Any] = field(default_factory=dict)
     base: str | None = DERIVED
     beam_pipeline_args: tuple[str, ...] = ()
+    made_by: tuple[Callable[..., Any], Mapping[str, Any]] | None = None
+    retries: int = 0
 
     @property
     def config_fields(self) -> Mapping[str, Any]:
@@ -110,6 +115,7 @@ def declare(
     cache_policy: CachePolicy | None,
     materializers: Any,
     beam_pipeline_args: Any,
+    retries: Any,
     scope: Mapping[str, Any],
 ) -> Declaration:
     """Read a step function. ``scope`` holds the local names at the place of its definition.
@@ -137,9 +143,12 @@ def declare(
         cache_policy=check_policy(cache_policy),
         resources=resources,
         beam_pipeline_args=resource.check_flags(beam_pipeline_args, f"step {step_name}"),
+        retries=check_retries(retries, step_name),
     )
     check_ignored(declaration)
-    return replace(declaration, materializers=_materializers(materializers, declaration))
+    given = _materializers(materializers, declaration)
+    _asked_for.update({(declaration.name, name_of(one)): one for one in given.values() if one.runs_code})
+    return replace(declaration, materializers=given)
 
 
 def check_name(kind: str, name: Any) -> str:
@@ -181,6 +190,16 @@ def check_switch(enable_cache: Any, name: str) -> bool | None:
             hint="None leaves it to the other levels.",
         )
     return enable_cache
+
+
+def check_retries(retries: Any, name: str) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise DeclarationError(
+            "`retries` is a number of times, 0 or more.",
+            facts={"step": name, "found": repr(retries)},
+            hint="`retries=2` tries a step that raises up to three times in all.",
+        )
+    return retries
 
 
 def check_policy(policy: Any) -> CachePolicy | None:
@@ -338,6 +357,14 @@ def _outputs(annotation: Any, name: str) -> tuple[dict[str, Any], bool]:
 def _annotated_name(annotation: Any) -> str | None:
     metadata = getattr(annotation, "__metadata__", ())
     return next((item for item in metadata if isinstance(item, str)), None)
+
+
+_asked_for: dict[tuple[str, str], BaseMaterializer] = {}
+
+
+def asked_for_by_name(name: str) -> list[tuple[str, BaseMaterializer]]:
+    """``(step, materializer)`` of each step of this program that asks for one of this name that runs code."""
+    return [(step, one) for (step, asked), one in list(_asked_for.items()) if asked == name]
 
 
 def _materializers(given: Any, declaration: Declaration) -> dict[str, BaseMaterializer]:

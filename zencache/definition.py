@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zencache import notation
+from zencache.condition import Condition
 from zencache.exceptions import NotFoundError
 from zencache.fingerprint import ExternalFile
 from zencache.options import CacheOptions
 from zencache.origin import step_origin
+from zencache.redaction import redacted
 from zencache.wiring import Node
 
 FUNCTION, TRAINING = "function", "training"
@@ -34,6 +36,10 @@ class StepDefinition:
         inputs: argument -> the step of the pipeline, and its output, that it comes from.
         after: steps that it waits for beside those of ``inputs``.
         outputs: names of its outputs.
+        made_by: what makes it again, if that is not the step that lies at ``source``.
+        conditions: what has to hold for it to run.
+        is_named: whether ``name`` was chosen for it, instead of made from that of the step.
+        beam_pipeline_args: options of a Beam pipeline that this use of the step has of its own.
     """
 
     name: str
@@ -47,6 +53,10 @@ class StepDefinition:
     given: Mapping[str, Said] = field(default_factory=dict, repr=False)
     positional: tuple[str, ...] = field(default=(), repr=False)
     configured: Mapping[str, Said] = field(default_factory=dict, repr=False)
+    made_by: Said = field(default=None, repr=False)
+    conditions: tuple[Condition, ...] = field(default=(), repr=False)
+    is_named: bool = field(default=False, repr=False)
+    beam_pipeline_args: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +67,20 @@ class Definition:
     enable_cache: bool | None
     cache_policy: str | None
     steps: tuple[StepDefinition, ...]
+    beam_pipeline_args: tuple[str, ...] = ()
 
 
-def definition_of(nodes: Iterable[Node], options: CacheOptions, shape: str) -> dict[str, Any]:
+def definition_of(
+    nodes: Iterable[Node], options: CacheOptions, shape: str, beam_pipeline_args: Sequence[str] = ()
+) -> dict[str, Any]:
     """What is recorded of a pipeline, as JSON can hold it."""
     definition: dict[str, Any] = {"format": _FORMAT, "shape": shape, "steps": [_row(node) for node in nodes]}
     if options.pipeline is not None:
         definition["enable_cache"] = options.pipeline
     if options.policy is not None:
         definition["cache_policy"] = notation.write(options.policy) or ""
+    if beam_pipeline_args:
+        definition["beam_pipeline_args"] = list(beam_pipeline_args)
     return definition
 
 
@@ -88,6 +103,7 @@ def read_definition(recorded: Mapping[str, Any], pipeline: str) -> Definition:
         recorded.get("enable_cache"),
         recorded.get("cache_policy"),
         step_definitions(recorded),
+        tuple(recorded.get("beam_pipeline_args", ())),
     )
 
 
@@ -106,6 +122,10 @@ def step_definitions(recorded: Mapping[str, Any]) -> tuple[StepDefinition, ...]:
             given=row.get("given", {}),
             positional=tuple(row.get("positional", ())),
             configured=row.get("configured", {}),
+            made_by=row.get("made_by"),
+            conditions=tuple(Condition(expression) for expression in row.get("conditions", ())),
+            is_named=row.get("is_named", False),
+            beam_pipeline_args=tuple(row.get("beam_pipeline_args", ())),
         )
         for row in recorded.get("steps", ())
     )
@@ -126,6 +146,15 @@ def _row(node: Node) -> dict[str, Any]:
     # Most steps have none of these, and each run writes the definition.
     if node.positional:
         row["positional"] = node.given[: node.positional]
+    if node.conditions:
+        row["conditions"] = [condition.expression for condition in node.conditions]
+    if node.is_named:
+        row["is_named"] = True
+    if node.beam_pipeline_args:
+        row["beam_pipeline_args"] = list(node.beam_pipeline_args)
+    if node.step.made_by is not None:
+        maker, made_with = node.step.made_by
+        row["made_by"] = notation.write((maker, dict(made_with))) or [f"{dict(made_with)!r:.200}"]
     for label, arguments in (("given", node.given), ("configured", node.configured)):
         said = _said(node, arguments)
         if said:
@@ -141,4 +170,7 @@ def _argument(node: Node, argument: str) -> Said:
     if argument in node.values and not isinstance(node.values[argument], ExternalFile):
         return None
     value = node.parameters[argument] if argument in node.parameters else node.values[argument]
-    return notation.write(value) or [f"{type(value).__qualname__} {value!r:.60}"]
+    said = notation.write(value)
+    if said is None or redacted(said) != said:  # a secret is not recorded, and so cannot be given again
+        return [f"{type(value).__qualname__} {redacted(repr(value)):.60}"]
+    return said

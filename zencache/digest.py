@@ -7,12 +7,16 @@ every value is written with its type and its length, so that no two different va
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
+import os
+import stat
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +24,8 @@ from blake3 import blake3
 
 ALGORITHM = "blake3"
 _PARALLEL_FROM = 1 << 20  # bytes; below this a second thread costs more than it saves
-_WINDOW = 1 << 24  # bytes mapped at once, which count as memory of the process while they are
+_CHUNK = 1 << 20  # bytes read at once
+_AHEAD_FROM = 1 << 23  # bytes; of a smaller file nothing is read ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +60,46 @@ def digest_bytes(payload: bytes | bytearray | memoryview) -> Digest:
 
 
 def digest_file(path: Path) -> Digest:
-    """The digest of a local file, read once through the page cache; a large one, a part at a time."""
-    size = path.stat().st_size
-    hasher = blake3(max_threads=blake3.AUTO if size >= _PARALLEL_FROM else 1)
-    if size <= _WINDOW:
-        hasher.update_mmap(path)
-    else:
-        with open(path, "rb") as file:
-            for start in range(0, size, _WINDOW):
-                hasher.update(_mapped(file, start, min(_WINDOW, size - start)))
+    """The digest of a local file, read once, a part at a time.
+
+    It is read and not mapped: the kernel kills a process that touches a mapped page of a file that somebody
+    has made shorter.
+
+    Raises:
+        OSError: it cannot be read, is a pipe or a device, or became shorter while it was read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb", buffering=0) as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        left = size = status.st_size
+        hasher = blake3(max_threads=blake3.AUTO if size >= _PARALLEL_FROM else 1)
+        for chunk in _read_ahead(file) if size >= _AHEAD_FROM else _read(file, min(size + 1, _CHUNK)):
+            hasher.update(chunk[:left])
+            left -= min(left, len(chunk))
+            if not left:
+                break
+    if left:
+        raise OSError(errno.EIO, "it became shorter while it was read", str(path))
     return Digest(f"{ALGORITHM}:{hasher.hexdigest()}", size)
 
 
-def _mapped(file: BinaryIO, start: int, length: int) -> mmap:
-    try:
-        return mmap(file.fileno(), length, access=ACCESS_READ, offset=start)
-    except ValueError as error:
-        raise OSError(f"{file.name} became shorter while it was read") from error
+def _read(file: FileIO, length: int) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(length))
+    while count := file.readinto(buffer):
+        yield buffer[:count]
+
+
+def _read_ahead(file: FileIO) -> Iterator[memoryview]:
+    """The parts of a file, the next of which is read while one is hashed."""
+    buffers = [memoryview(bytearray(_CHUNK)) for _ in range(2)]
+    with ThreadPoolExecutor(1, "zencache-read") as reader:
+        coming = reader.submit(file.readinto, buffers[0])
+        while count := coming.result():
+            buffers.reverse()
+            coming = reader.submit(file.readinto, buffers[0])
+            yield buffers[1][:count]
 
 
 def digest_tree(files: Mapping[str, Digest]) -> Digest:

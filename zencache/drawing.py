@@ -43,6 +43,7 @@ LOOKS: Mapping[str, Look] = {
     "HIT": Look("↻", "#3b82c4", dashes="6 3"),
     "MISS": Look("▶", "#b7791f"),
     "UNKNOWN": Look("?", "#858585", dashes="1 4"),
+    "SKIP": Look("○", "#858585", dashes="1 4"),
     "": Look("", "#858585"),
 }
 

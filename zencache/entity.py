@@ -13,6 +13,39 @@ from zencache.policy import Level, Reason
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Somebody's word for a record.
+
+    Args:
+        by: the public key, ``ed25519:`` and 44 characters.
+        value: 64 bytes, in base 64.
+    """
+
+    by: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is told of an artifact whose bytes were removed on purpose: bytes go, lineage stays.
+
+    Args:
+        why: the rule that it fell under, in words.
+        by: who removed it: command, user and host.
+        when: in UTC.
+        owner: the process that did it, as :class:`zencache.owner.Owner` writes it.
+    """
+
+    why: str
+    by: str
+    when: datetime
+    owner: str = ""
+
+    def __str__(self) -> str:
+        return f"removed by {self.by} on {self.when:%Y-%m-%d %H:%M} UTC: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """A typed, immutable value at a URI.
 
@@ -31,6 +64,10 @@ class Artifact:
         is_lost: whether it is ``DELETED`` only because a look-up did not find its bytes, so that it counts
             again when they are back, as when a store was not mounted.
         properties: everything else that was recorded about it.
+        signature: somebody's word for a value that was given to a pipeline; what a step made is covered
+            by the signature of its execution.
+        tombstone: while it is ``DELETED``, or ``MARKED_FOR_DELETION``, because its bytes were removed on
+            purpose.
     """
 
     id: int
@@ -45,6 +82,8 @@ class Artifact:
     state: str = "LIVE"
     is_lost: bool = False
     properties: Mapping[str, Any] = field(default_factory=dict)
+    signature: Signature | None = None
+    tombstone: Tombstone | None = None
 
     @property
     def size(self) -> int:
@@ -67,6 +106,7 @@ class Acceptance:
         by: user and host.
         when: in UTC.
         is_revoked: whether it has been taken back.
+        signature: whose word it is.
     """
 
     step: str
@@ -76,6 +116,7 @@ class Acceptance:
     by: str
     when: datetime
     is_revoked: bool = False
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +141,30 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A user's word that the bytes of an artifact, or of all artifacts of a run, shall stay.
+
+    Args:
+        kind: ``artifact`` or ``run``.
+        target: id of the artifact, or name of the run.
+        reason: why, in the user's words; may be empty.
+        by: user and host.
+        when: in UTC.
+        is_lifted: whether it has been taken back.
+    """
+
+    kind: str
+    target: str
+    reason: str
+    by: str
+    when: datetime
+    is_lifted: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}" + (f" ({self.reason})" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
 class CacheEntry:
     """A successful execution that can be reached by its cache key.
 
@@ -110,6 +175,8 @@ class CacheEntry:
         finished: when it was completed, in seconds since the epoch.
         outputs: output name -> artifact.
         node: ``<pipeline>.<node>`` of that execution; empty if that is not known.
+        inputs: input name -> artifact.
+        signature: whose word all this is.
     """
 
     cache_key: str
@@ -118,11 +185,48 @@ class CacheEntry:
     finished: float
     outputs: Mapping[str, Artifact]
     node: str = ""
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    signature: Signature | None = None
 
 
 class Outcome(str, Enum):
     HIT = "hit"
     MISS = "miss"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One generation of the claim on a cache key: who executes its step, or that nobody does.
+
+    Generations of a key are counted from 1, and each is made only once. So the number is a fencing token:
+    who holds one and finds that the next exists has been overtaken.
+
+    Args:
+        cache_key: 64 hex digits.
+        generation: its number.
+        token: random hex digits by which the holder knows it for its own.
+        owner: the process that holds it, as :class:`zencache.owner.Owner` writes it.
+        run: the name of the run that holds it.
+        expiry: seconds without a heartbeat after which it may be taken over.
+        beat: how often the holder has said since that it is alive.
+        is_released: whether this generation only says that the one before it has ended.
+        id: its id in the metadata store; 0 while it is not recorded.
+    """
+
+    cache_key: str
+    generation: int
+    token: str
+    owner: str = ""
+    run: str = ""
+    expiry: float = 0.0
+    beat: int = 0
+    is_released: bool = False
+    id: int = 0
+
+    @property
+    def ended(self) -> Lease:
+        """The generation that says that this one has ended."""
+        return Lease(self.cache_key, self.generation + 1, self.token, run=self.run, is_released=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +274,12 @@ class Execution:
 
     ``key_parts`` maps the label of each part of the cache key to the part's fingerprint, ``key_values``
     those of some to what they were, in short; a cached execution has none of its own: those of
-    ``source_id``, which it was taken from, are the same.
-    ``duration`` is in seconds. ``untracked`` says what the key could not follow, ``not_kept`` why a
+    ``source_id``, which it was taken from, are the same. ``duration`` is in seconds. ``tries`` counts how
+    often its function was called. ``untracked`` says what the key could not follow, ``not_kept`` why a
     completed one is no cache entry. ``beam_pipeline_args`` are the options of the Beam pipeline that it was
-    provided with, if it takes one. ``is_foreign``: another tool recorded it, such as TFX, so that there is
-    neither key nor decision; ``run`` may be empty.
+    provided with, if it takes one. ``finished`` is when a signed one was completed, in seconds since the
+    epoch. ``is_foreign``: another tool recorded it, such as TFX, so that there is
+    neither key nor decision; ``run`` may be empty. ``lease`` is what a running one holds, if it holds one.
     """
 
     id: int
@@ -191,6 +296,7 @@ class Execution:
     started: datetime | None = None
     source_id: int | None = None
     error: str = ""
+    tries: int = 1
     untracked: tuple[str, ...] = ()
     not_kept: str = ""
     beam_pipeline_args: tuple[str, ...] = ()
@@ -198,6 +304,9 @@ class Execution:
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
     is_foreign: bool = False
+    finished: float = 0.0
+    signature: Signature | None = None
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +323,9 @@ class Edge:
 class PipelineRun:
     """One invocation of a pipeline. ``duration`` and ``saved`` are in seconds.
 
-    ``previous`` is the name of the pipeline's run before it; empty if there was none.
+    ``previous`` is the name of the pipeline's run before it; empty if there was none. ``signature`` is
+    somebody's word for its definition. ``skipped`` says of steps that were not reached why,
+    once it has ended.
     """
 
     id: int
@@ -229,6 +340,8 @@ class PipelineRun:
     definition: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    signature: Signature | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def planned(cls, pipeline: str, *, previous: str) -> PipelineRun:

@@ -43,6 +43,36 @@ class DidMiss(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WillWait(Event):
+    """Another run executes a step with the same key; its result will be taken when it is there.
+
+    ``owner`` is the process that executes it, as ``host (process 42)``, and ``owner_run`` its run.
+    """
+
+    step: str
+    owner: str
+    owner_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class DidTakeOver(Event):
+    """Another run had begun to execute a step with the same key, and died: this run executes it."""
+
+    step: str
+    owner: str
+    owner_run: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class DidLoseLease(Event):
+    """Another run took over a step that this one executed: what it made is not recorded."""
+
+    step: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class WillExecute(Event):
     step: str
 
@@ -77,7 +107,19 @@ class DidFail(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WillRetry(Event):
+    """A step raised, or its worker died: its try number ``tries``, of at most ``of``, comes."""
+
+    step: str
+    error: BaseException
+    tries: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class DidSkip(Event):
+    """A step does not run in this run; ``because`` says why, as the second half of a sentence."""
+
     step: str
     because: str
 
@@ -89,6 +131,13 @@ class DidFindUnusable(Event):
     step: str
     output: str
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WillRecordUnsigned(Event):
+    """Signatures are required here, and what this run records will have no accepted one."""
+
+    because: str
 
 
 @dataclass(frozen=True, slots=True)

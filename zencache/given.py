@@ -14,6 +14,7 @@ from zencache.exceptions import DeclarationError
 from zencache.fingerprint import ExternalFile, FileFingerprints, Sighting
 from zencache.materializer import ArtifactType, require_value
 from zencache.metadata import MetadataStore, RunWriter, value_id
+from zencache.redaction import redacted
 from zencache.wiring import Node
 
 _EXTERNAL = ArtifactType("ExternalFile")
@@ -89,7 +90,7 @@ class GivenValues:
 
 def _external(seen: Sighting) -> Artifact:
     digest = seen.digest
-    uri = seen.url if "://" in seen.url else str(Path(seen.url).expanduser().absolute())
+    uri = redacted(seen.url) if "://" in seen.url else str(Path(seen.url).expanduser().absolute())
     return Artifact(
         id=0,
         type=_EXTERNAL.name,

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from zencache import events, recovery, scheduler
-from zencache.cache import Cache
 from zencache.declaration import check_name
 from zencache.entity import PipelineRun, Status
 from zencache.environment import environment_facts
-from zencache.exceptions import DeclarationError, StepFailed, ZencacheError, error_text
+from zencache.exceptions import DeclarationError, ReadOnlyError, StepFailed, ZencacheError, error_text
 from zencache.execution import RunExecution, StepError
+from zencache.lease import Leases
 from zencache.metadata import MetadataStore
 from zencache.options import CacheOptions
 from zencache.output import execution_base
 from zencache.plan import Plan, make_plan
 from zencache.project import Project
+from zencache.redaction import redacted_flags
 from zencache.resource import merged
 from zencache.stores import Stores
-from zencache.view import Run, run_named
+from zencache.view import Run
 from zencache.wiring import Node
+from zencache.workers import Workers
 
 
 def invoke(
@@ -36,6 +38,7 @@ def invoke(
     project: Project,
     options: CacheOptions,
     run_name: str | None,
+    workers: Workers,
     beam_pipeline_args: tuple[str, ...] = (),
 ) -> Run:
     """Run a pipeline's nodes and record it.
@@ -43,19 +46,29 @@ def invoke(
     Raises:
         StepFailed: a step raised; chained to what it raised.
         DeclarationError: the name of the run is taken.
-        ConfigurationError: what a step is to be provided with cannot be had.
+        ConfigurationError: what a step is to be provided with cannot be had, or workers cannot be used.
+        ReadOnlyError: the repository is only read.
     """
+    if project.mode == "r":
+        raise ReadOnlyError(
+            "A pipeline cannot run in a repository that is only read: nothing could be recorded.",
+            facts={"pipeline": pipeline, "metadata": project.metadata_url},
+            hint="Run it in one of your own that reads from this: Repository(read_from=...).",
+        )
     for node in nodes:
         for resource in node.step.resources.values():
             resource.check(merged(beam_pipeline_args, node.step.beam_pipeline_args))
     started = time.perf_counter()
-    project.prepare()
     metadata, artifacts = project.stores.metadata, project.stores.artifacts
+    workers.check(artifacts)
+    project.prepare()
     run = _new_run(pipeline, definition, project, options, run_name, beam_pipeline_args)
     events.emit(events.WillRun(run.name, pipeline, len(nodes)))
+    if metadata.trust.drawback:
+        events.emit(events.WillRecordUnsigned(run.name, metadata.trust.drawback))
     recovery.clear_dead_runs(artifacts, metadata, run.name)
     writer = metadata.begin_run(run, {node.step.name: execution_base(node.step) for node in nodes})
-    cache = Cache(metadata, artifacts)
+    cache = project.stores.cache()
     execution = RunExecution(
         nodes,
         metadata=metadata,
@@ -65,27 +78,35 @@ def invoke(
         options=options,
         facts=run.facts,
         files=project.files,
+        workers=workers,
+        leases=Leases(metadata, run.name, project.lease_expiry),
         beam_pipeline_args=beam_pipeline_args,
     )
-    cache.ask_ahead(metadata.read.keys_of_run(writer.previous_run))
+    cache.ask_ahead(writer.last_keys(), nodes=writer.node_names([node.name for node in nodes]))
     ending = _Ending(run, execution, project, len(nodes), started)
-    try:
-        failures = scheduler.run(
-            {node.name: node.upstream for node in nodes},
-            execution.visit,
-            lambda step, because: events.emit(events.DidSkip(run.name, step, because)),
-            is_failure=lambda error: isinstance(error, StepError),
-        )
-    except BaseException as error:
-        # The run is recorded as ended if that is still possible; what broke it is what the user sees.
-        with suppress(ZencacheError):
-            metadata.cancel_run(run.name)
-            ending.record(Status.FAILED if isinstance(error, Exception) else Status.CANCELED, 0)
-        raise
-    ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
+    failures: dict[str, Exception] = {}
+    waiting: Mapping[str, Iterable[str]] = {node.name: node.upstream for node in nodes}
+    while waiting:
+        try:
+            failures |= scheduler.run(
+                waiting,
+                execution.visit,
+                lambda step, cause: execution.skip(step, f"it needs `{cause}`, which failed"),
+                is_failure=lambda error: isinstance(error, StepError),
+            )
+        except BaseException as error:
+            # The run is recorded as ended if that is still possible; what broke it is what the user sees.
+            with suppress(ZencacheError):
+                execution.cancel(error)
+            with suppress(ZencacheError):
+                metadata.cancel_run(run.name)
+                ending.record(Status.FAILED if isinstance(error, Exception) else Status.CANCELED, 0)
+            raise
+        ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
+        waiting = dict.fromkeys(execution.take_lost(), ())
     if failures:
         raise _step_failed(run.name, failures) from next(iter(failures.values())).__cause__
-    return run_named(project.stores, run.name)
+    return Run(project.stores, writer.recorded)
 
 
 class _Ending:
@@ -106,7 +127,12 @@ class _Ending:
         saved = sum(e.decision.entry.duration for e in cached if e.decision and e.decision.entry)
         duration = time.perf_counter() - self._started
         ended = replace(
-            self._run, status=status, ended=datetime.now(timezone.utc), duration=duration, saved=saved
+            self._run,
+            status=status,
+            ended=datetime.now(timezone.utc),
+            duration=duration,
+            saved=saved,
+            skipped=self._execution.skipped,
         )
         self._execution.finish(ended)
         self._project.remember()
@@ -129,7 +155,8 @@ def plan(pipeline: str, nodes: Sequence[Node], *, project: Project, options: Cac
     """What :func:`invoke` would do now. A metadata store that is not there yet is not made."""
     stores = project.stores
     if not stores.metadata.exists:
-        stores = Stores(MetadataStore(f"memory://{secrets.token_hex(8)}", stores.artifacts), stores.artifacts)
+        empty = MetadataStore(f"memory://{secrets.token_hex(8)}", stores.artifacts)
+        stores = Stores(empty, stores.artifacts, stores.read_from)
     order = scheduler.order({node.name: node.upstream for node in nodes})
     return make_plan(pipeline, nodes, order, options, stores, project.files)
 
@@ -166,7 +193,7 @@ def _new_run(
             "enable_cache": options.run,
             "pipeline_enable_cache": options.pipeline,
             "refresh": sorted(options.refresh),
-            **({"beam_pipeline_args": list(beam_pipeline_args)} if beam_pipeline_args else {}),
+            **({"beam_pipeline_args": redacted_flags(beam_pipeline_args)} if beam_pipeline_args else {}),
         },
         facts=environment_facts(project.root),
     )

@@ -27,6 +27,7 @@ from zencache.fingerprint import (
 )
 from zencache.materializer import BaseMaterializer, by_name, find, name_of, user_materializers
 from zencache.policy import CachePolicy
+from zencache.redaction import redacted
 
 KEY_SCHEMA = 1
 CODE = "code"  # label of all code together; that of one unit is "code: <unit>"
@@ -72,7 +73,7 @@ class _Parts:
             free, count = f"{label} ({count})", count + 1
         self.labels[free] = fingerprint[:_SHOWN]
         if value:
-            self.values[free] = value
+            self.values[free] = redacted(value)
 
     def see(self, label: str, seen: Sighting) -> None:
         """The external files of an input, whose content the input's part holds already."""
@@ -80,13 +81,13 @@ class _Parts:
         if len(seen.files) > _FILES_SHOWN:
             digest = seen.digest
             whole = FoundFile(seen.place, "", digest.hash, digest.size)
-            self.values[label] = f"{seen.url}, {len(seen.files)} files of {whole}"
+            self.values[label] = redacted(f"{seen.url}, {len(seen.files)} files of {whole}")
             return
         for file in seen.files:
             if file.name:
                 self.values[f"{label}: {file.name}"] = str(file)
             else:
-                self.values[label] = f"{seen.url}, {file}"
+                self.values[label] = redacted(f"{seen.url}, {file}")
 
     def copy(self) -> _Parts:
         return _Parts(list(self.rows), dict(self.labels), dict(self.values))
@@ -275,7 +276,7 @@ def check_fingerprints(uses: Iterable[tuple[Declaration, CachePolicy, str, Mappi
 def _in_short(value: Any) -> str:
     """A value as people read it; empty if it is too long, or cannot be shown."""
     try:
-        shown = repr(value)
+        shown = redacted(repr(value))
     except Exception:
         return ""
     return shown if len(shown) <= _VALUE_SHOWN else ""

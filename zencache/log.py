@@ -57,15 +57,30 @@ def log_event(event: events.Event) -> None:
             logger.info("Step `%s` has started.", step)
         case events.DidHit(step=step):
             logger.info("Using cached version of `%s`.", step)
+        case events.WillWait(step=step, owner=owner, owner_run=run):
+            logger.info(
+                "Step `%s` is being executed by run `%s` on %s; waiting for its result.", step, run, owner
+            )
+        case events.DidTakeOver(step=step, owner=owner, owner_run=run, because=because):
+            logger.warning("Step `%s` is taken over from run `%s` on %s: %s.", step, run, owner, because)
+        case events.DidLoseLease(step=step):
+            logger.warning(
+                "The result of `%s` came too late and is not kept: another run has taken the step over.", step
+            )
         case events.DidFinish(step=step, duration=duration):
             logger.info("Step `%s` has finished in %.3fs.", step, duration)
         case events.DidFail(step=step, error=error):
             logger.error("Step `%s` has failed: %s", step, error_text(error))
+        case events.WillRetry(step=step, error=error, tries=tries, of=of):
+            text = error_text(error)
+            logger.warning("Step `%s` is tried again (%d of %d), for it failed: %s", step, tries, of, text)
         case events.DidSkip(step=step, because=because):
-            logger.warning("Step `%s` is skipped: it needs `%s`, which failed.", step, because)
+            logger.warning("Step `%s` is skipped: %s.", step, because)
         case events.DidFindUnusable(step=step, output=output, error=error):
             problem = str(error).splitlines()[0]
             logger.warning("The cached output `%s` of `%s` cannot be used: %s", output, step, problem)
+        case events.WillRecordUnsigned(because=because):
+            logger.warning("What this run records will not be reused here: %s.", because)
         case events.DidVerify(step=step, differences=differences) if differences:
             logger.warning("Step `%s` does not give the same result twice: %s.", step, "; ".join(differences))
         case events.DidGiveQuarantined(step=step, reason=reason):

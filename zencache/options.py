@@ -36,9 +36,7 @@ class CacheOptions:
     def policy_of(self, step: Declaration) -> CachePolicy:
         return step.cache_policy or self.policy or _DEFAULT_POLICY
 
-    def decide(
-        self, cache: Cache, node: Node, cache_key: str, inputs: Collection[Artifact]
-    ) -> Decision:
+    def decide(self, cache: Cache, node: Node, cache_key: str, inputs: Collection[Artifact]) -> Decision:
         """Whether a node is taken from the cache: the one place where runs and plans decide."""
         bypass, level = self._switch(node)
         if bypass is not None:

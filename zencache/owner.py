@@ -37,8 +37,12 @@ class Owner:
 
 
 def this_process() -> Owner:
-    pid = os.getpid()
-    return Owner(_host(), pid, _started(pid) or "0")
+    return _process(_host(), os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _process(host: str, pid: int) -> Owner:
+    return Owner(host, pid, _started(pid) or "0")
 
 
 @functools.cache

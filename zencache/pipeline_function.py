@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, NoReturn, overload
 
@@ -27,6 +29,7 @@ from zencache.settings import project_folder
 from zencache.step_function import Step, check_step
 from zencache.view import Run
 from zencache.wiring import Node, active_wiring, wiring
+from zencache.workers import Here, Workers
 
 
 class Pipeline:
@@ -48,6 +51,7 @@ class Pipeline:
         slots: Iterable[str] | None = None,
         rewire: Callable[[Mapping[str, Step]], Pipeline] | None = None,
         shape: str = FUNCTION,
+        project: Project | None = None,
     ):
         """
         Args:
@@ -55,6 +59,7 @@ class Pipeline:
             slots: the names that ``rewire`` takes; those of the nodes unless given.
             rewire: slot -> other step, to the pipeline with those in their places.
             shape: what is made of it when it is copied from its record.
+            project: the stores that it runs in; those of the project at that time unless given.
         """
         self._name = check_name("pipeline", name)
         self._wire = nodes if callable(nodes) else lambda: nodes
@@ -63,6 +68,7 @@ class Pipeline:
         self._slots = slots
         self._rewire = rewire
         self._shape = shape
+        self._project = project
         if not callable(nodes):
             _ = self._nodes  # what is wrong is said now
 
@@ -102,6 +108,7 @@ class Pipeline:
             beam_pipeline_args=self._beam_pipeline_args,
             slots=self._slots,
             rewire=renamed,
+            project=self._project,
         )
 
     def replace(self, **steps: Step) -> Pipeline:
@@ -135,6 +142,7 @@ class Pipeline:
         enable_cache: bool | None = None,
         refresh: bool | str | Iterable[str] | None = None,
         repository: Project | None = None,
+        executor: Executor | int | None = None,
         beam_pipeline_args: Sequence[str] | None = None,
         **unknown: NoReturn,
     ) -> Run:
@@ -146,28 +154,33 @@ class Pipeline:
             refresh: steps that run anew, and are recorded: ``True`` for all, or names of steps or slots;
                 ``"trainer+"`` also means all below.
             repository: the stores to use; those of the project unless given.
+            executor: what executes the steps, independent ones at the same time: any
+                :class:`concurrent.futures.Executor`, which stays open, or a number of processes on this
+                machine; one step at a time in this process unless given.
             beam_pipeline_args: options of the pipelines that Beam steps receive, such as
                 ``["--runner=FlinkRunner"]``. An option given here replaces that of the pipeline, and one
                 of the pipeline that of the step. They are recorded, and no part of a cache key.
 
         Raises:
-            StepFailed: a step raised. Steps that do not depend on it have finished, and the next run
-                reuses everything that did.
+            StepFailed: a step raised, or its worker was lost. Steps that do not depend on it have finished,
+                and the next run reuses everything that did.
             DeclarationError: ``run_name`` is taken, ``refresh`` names no step, or there is no such option.
+            ConfigurationError: ``executor`` is none, is shut down, or cannot reach the artifact store.
             MetadataStoreError, ArtifactStoreError: a store cannot be used.
         """
         check_options("run()", unknown, _options_of(Pipeline.run))
         stop_while_imported()
         options = self._run_options(enable_cache, refresh)
         log.configure()
-        with showing_progress(), events.listening(log.log_event):
+        with _opened(executor) as workers, showing_progress(), events.listening(log.log_event):
             return invoke(
                 self.name,
                 self._nodes,
                 self.definition(),
-                project=repository or Project(),
+                project=repository or self._project or Project(),
                 options=options,
                 run_name=run_name,
+                workers=workers,
                 beam_pipeline_args=merged(
                     check_flags(beam_pipeline_args, "the run"), self._beam_pipeline_args
                 ),
@@ -193,11 +206,11 @@ class Pipeline:
         """
         check_options("plan()", unknown, _options_of(Pipeline.plan))
         options = self._run_options(enable_cache, refresh)
-        return plan(self.name, self._nodes, project=repository or Project(), options=options)
+        return plan(self.name, self._nodes, project=repository or self._project or Project(), options=options)
 
     def definition(self) -> dict[str, Any]:
         """The pipeline as it is recorded: its steps, how they are configured, and what goes where."""
-        return definition_of(self._nodes, self._options, self._shape)
+        return definition_of(self._nodes, self._options, self._shape, self._beam_pipeline_args)
 
     def _run_options(
         self, enable_cache: bool | None, refresh: bool | str | Iterable[str] | None
@@ -357,6 +370,14 @@ def pipeline(
         )
 
     return decorate(function) if function is not None else decorate
+
+
+def _opened(executor: Executor | int | None) -> AbstractContextManager[Workers]:
+    if executor is None:
+        return nullcontext(Here())
+    from zencache.executors import opened  # not at the top: most runs do not need what it needs
+
+    return opened(executor)
 
 
 def _options_of(method: Callable[..., Any]) -> list[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
+from zencache.condition import Condition
 from zencache.declaration import check_name
 from zencache.definition import TRAINING, StepDefinition, step_definitions
 from zencache.entity import PipelineRun
 from zencache.exceptions import DeclarationError, NotFoundError
 from zencache.pipeline_function import Pipeline
+from zencache.project import Project
 from zencache.recording import Recording
 from zencache.step_function import Step
-from zencache.stores import Stores
 from zencache.training import RecordedSlots, TrainingPipeline
 from zencache.view import Run
 from zencache.wiring import Handle, Node, wiring
@@ -31,8 +32,9 @@ class PipelineView:
         pipeline_b.run()
     """
 
-    def __init__(self, stores: Stores, name: str):
-        self._stores = stores
+    def __init__(self, project: Project, name: str):
+        self._project = project
+        self._stores = project.stores
         self.name = name
 
     @property
@@ -53,6 +55,7 @@ class PipelineView:
     def copy(self, name: str) -> Pipeline | TrainingPipeline:
         """A pipeline of another name with the steps and options of the last run.
 
+        It runs in the stores that it is recorded in, unless ``run`` is given others.
         The steps are loaded when the copy is first planned or run: one that has been replaced by then
         need not exist any more. The log names each that has changed since.
 
@@ -67,8 +70,8 @@ class PipelineView:
         check_name("pipeline", name)
         recording = Recording(self._stores, self._last_run)
         if recording.definition.shape == TRAINING:
-            return _training_copy(name, recording)
-        return _copy(name, recording, {})
+            return _training_copy(name, recording, self._project)
+        return _copy(name, recording, {}, self._project)
 
     @property
     def _last_run(self) -> PipelineRun:
@@ -101,7 +104,7 @@ def _refuse(pipeline: str, what: str) -> NoReturn:
     )
 
 
-def _training_copy(name: str, recording: Recording) -> TrainingPipeline:
+def _training_copy(name: str, recording: Recording, project: Project) -> TrainingPipeline:
     slots = {step.slot or "": step for step in recording.definition.steps}
     slot_of = {step.name: slot for slot, step in slots.items()}
 
@@ -112,11 +115,15 @@ def _training_copy(name: str, recording: Recording) -> TrainingPipeline:
     after = {slot: tuple(slot_of[node] for node in step.after) for slot, step in slots.items()}
     options = recording.options
     return TrainingPipeline.from_record(
-        name, RecordedSlots(after, load), enable_cache=options.pipeline, cache_policy=options.policy
+        name,
+        RecordedSlots(after, load),
+        enable_cache=options.pipeline,
+        cache_policy=options.policy,
+        project=project,
     )
 
 
-def _copy(name: str, recording: Recording, replaced: Mapping[str, Step]) -> Pipeline:
+def _copy(name: str, recording: Recording, replaced: Mapping[str, Step], project: Project) -> Pipeline:
     """The recorded graph with other steps in some of its slots, wired when it is first needed."""
     options = recording.options
     return Pipeline(
@@ -124,8 +131,10 @@ def _copy(name: str, recording: Recording, replaced: Mapping[str, Step]) -> Pipe
         lambda: _wired(recording, replaced),
         enable_cache=options.pipeline,
         cache_policy=options.policy,
+        beam_pipeline_args=recording.definition.beam_pipeline_args,
         slots=[step.slot for step in recording.definition.steps if step.slot],
-        rewire=lambda more: _copy(name, recording, {**replaced, **more}),
+        rewire=lambda more: _copy(name, recording, {**replaced, **more}, project),
+        project=project,
     )
 
 
@@ -152,12 +161,27 @@ def _wired(recording: Recording, replaced: Mapping[str, Step]) -> tuple[Node, ..
             by_position = definition.name not in loaded or names == definition.positional
             args = [said.pop(argument) for argument in definition.positional if by_position]
             in_slot = step.in_slot(definition.slot) if definition.slot else step
-            made[definition.name] = _Made(definition, current.add(in_slot, tuple(args), said))
+            own_name = definition.name if definition.is_named else None
+            conditions = tuple(_condition(condition, made, definition) for condition in definition.conditions)
+            handles = current.add(in_slot, tuple(args), said, node=own_name, conditions=conditions)
+            made[definition.name] = one = _Made(definition, handles)
+            if definition.beam_pipeline_args:
+                current.provide(one.node, definition.beam_pipeline_args)
         for definition in definitions:
             if definition.after:
                 others = tuple(made[other].node for other in definition.after)
                 current.order(made[definition.name].node, others)
         return current.nodes()
+
+
+def _condition(condition: Condition, made: Mapping[str, _Made], definition: StepDefinition) -> Condition:
+    """A recorded condition over the steps that stand there now."""
+
+    def place(node: str, output: str) -> tuple[str, str]:
+        handle = made[node].output(output, definition)
+        return handle.node, handle.output
+
+    return condition.on(place)
 
 
 class _Made:

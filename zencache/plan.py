@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from zencache import drawing
+from zencache import artifact_value, drawing
 from zencache.artifact_store import open_artifact_store
-from zencache.cache import Cache
 from zencache.entity import Artifact, Decision, Execution, PipelineRun, Status
-from zencache.exceptions import nearest
+from zencache.exceptions import ZencacheError, nearest
 from zencache.fingerprint import FileFingerprints
 from zencache.given import GivenValues
 from zencache.key import KeyMaker
@@ -33,6 +33,7 @@ class Prediction(str, Enum):
     HIT = "HIT"
     MISS = "MISS"
     UNKNOWN = "UNKNOWN"
+    SKIP = "SKIP"
 
     def __str__(self) -> str:
         return self.value
@@ -44,7 +45,8 @@ class PlannedStep:
 
     Args:
         name: its name in the pipeline.
-        prediction: HIT, MISS, or UNKNOWN if it depends on a step that will run.
+        prediction: HIT, MISS, UNKNOWN if it depends on a step that will run, or SKIP if a condition on it
+            does not hold.
         reasons: why, in words.
         seconds: how long it took the last time it ran; 0.0 for a hit, None if it never ran.
     """
@@ -155,23 +157,37 @@ class _Planner:
         self._nodes = {node.name: node for node in nodes}
         self._options = options
         self._read = stores.metadata.read
-        self._cache = Cache(stores.metadata, stores.artifacts, read_only=True)
+        self._cache = stores.cache(read_only=True)
         self._given = GivenValues(stores.metadata, open_artifact_store(str(scratch)), files, None)
-        self._keys = KeyMaker(files, self._read.acceptances())
+        self._keys = KeyMaker(files, stores.metadata.acceptances())
         self._keys.prepare((node.step, options.policy_of(node.step)) for node in nodes)
+        self._artifacts = stores.artifacts
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
+        self._skipped: set[str] = set()
         self._new_keys: dict[str, str] = {}  # key -> the first step of this plan that will run with it
         last = self._read.last_run(pipeline)
-        self._cache.ask_ahead(self._read.keys_of_run(last))
+        self._cache.ask_ahead(self._read.last_keys(pipeline))
         self._run = PipelineRun.planned(pipeline, previous=last)
 
     def visit(self, name: str) -> None:
         node = self._nodes[name]
-        will_run = [source for source, _ in node.inputs.values() if source not in self._outputs]
+        conditional = self._conditional(node)
+        if conditional is not None:
+            self.planned[name] = conditional
+            return
+        will_run = [
+            source
+            for source, _ in node.inputs.values()
+            if source not in self._outputs and source not in self._skipped
+        ]
         if will_run:
             self.planned[name] = self._of_unknown_inputs(node, list(dict.fromkeys(will_run)))
             return
-        made = {argument: self._outputs[source][output] for argument, (source, output) in node.inputs.items()}
+        made = {
+            argument: self._outputs[source][output]
+            for argument, (source, output) in node.inputs.items()
+            if source not in self._skipped
+        }
         inputs = made | self._given.artifacts(node)
         policy = self._options.policy_of(node.step)
         key = self._keys.key(node.step, node.parameters, inputs, policy, self._given.files(node))
@@ -193,6 +209,40 @@ class _Planner:
         else:
             self._new_keys.setdefault(key.hex, name)
             self.planned[name] = self._maybe_made_above(node, self._miss(execution, decision))
+
+    def _conditional(self, node: Node) -> PlannedStep | None:
+        """What its conditions say of a node: it is skipped, or that is not known; None if it is not."""
+        missing = next((source for source in node.needs if source in self._skipped), None)
+        unknown: list[str] = []
+        because = f"it needs {missing}, which is skipped" if missing is not None else ""
+        for condition in node.conditions if missing is None else ():
+            waiting = [source for source, _ in condition.sources if source not in self._outputs]
+            try:
+                if not waiting and not condition.holds(self._made, self._value):
+                    because = f"`{condition}` does not hold"
+            except ZencacheError as error:
+                waiting = [error.message]
+            unknown += waiting
+        if because:
+            self._skipped.add(node.name)
+            return PlannedStep(node.name, Prediction.SKIP, (because,), 0.0)
+        if not unknown:
+            return None
+        seconds = self._seconds(nearest_earlier(self._read, self._run, self._execution(node, None)))
+        text = " and ".join(f"`{condition}`" for condition in node.conditions)
+        return PlannedStep(node.name, Prediction.UNKNOWN, (f"runs only if {text}",), seconds)
+
+    def _made(self, source: str, output: str) -> Artifact | None:
+        return self._outputs[source].get(output)
+
+    def _value(self, source: str, output: str, artifact: Artifact) -> Any:
+        step = self._nodes[source].step
+        return artifact_value.load(
+            self._artifacts,
+            artifact,
+            materializer=step.materializers.get(output),
+            candidates=[step.outputs[output]],
+        )
 
     def _maybe_made_above(self, node: Node, missed: PlannedStep) -> PlannedStep:
         """A miss is not certain where a use of the same step, of unknown inputs, comes before it."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zencache.exceptions import ConfigurationError, nearest
+from zencache.quantity import duration_of
 
 ENVIRONMENT_VARIABLE = "ZENCACHE_ENABLE_CACHE"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +55,31 @@ class CachePolicy:
     include_parameters: bool = True
     verify: float = 0.0
 
+    if TYPE_CHECKING:  # what may be given, which is more than what is kept
+
+        def __init__(
+            self,
+            *,
+            ignored_inputs: str | Collection[str] = (),
+            file_dependencies: str | os.PathLike[str] | Collection[str | os.PathLike[str]] = (),
+            source_dependencies: Any = (),
+            package_dependencies: str | Collection[str] = (),
+            expires_in: timedelta | str | None = None,
+            cache_func: Callable[[], Any] | None = None,
+            include_code: bool = True,
+            include_parameters: bool = True,
+            verify: float = 0.0,
+        ) -> None: ...
+
     def __new__(cls, *args: Any, **options: Any) -> CachePolicy:
         """Refuse an unknown option by its nearest name; ``__init__`` would only say that it is unexpected."""
         known = [field.name for field in dataclasses.fields(cls)]
+        if args:
+            raise ConfigurationError(
+                "CachePolicy takes its options by name.",
+                facts={"found": ", ".join(map(repr, args))},
+                hint='For example `CachePolicy(expires_in="7d")`.',
+            )
         for name in options:
             if name not in known:
                 raise ConfigurationError(f"CachePolicy has no option `{name}`.", hint=nearest(name, known))
@@ -107,13 +127,13 @@ def _source_name(source: Any) -> tuple[str, str]:
 
 def _duration(value: Any) -> timedelta | None:
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", value)
-        if match is None:
-            raise _senseless("expires_in", value, 'a timedelta, or a text such as "7d", "12h" or "30m"')
         try:
-            value = timedelta(**{_UNITS[match[2]]: float(match[1])})
+            found = duration_of(value)
         except OverflowError:
             raise _senseless("expires_in", value, "a time that a calendar can hold") from None
+        if found is None:
+            raise _senseless("expires_in", value, 'a timedelta, or a text such as "7d", "12h" or "30m"')
+        value = found
     if value is None:
         return None
     if not isinstance(value, timedelta) or value <= timedelta(0):
@@ -148,8 +168,10 @@ class Reason(str, Enum):
     NO_OUTPUT = "a step without outputs runs for its effect"
     ARTIFACT_MISSING = "an artifact is missing"
     ARTIFACT_DAMAGED = "an artifact is damaged"
+    ARTIFACT_REMOVED = "an artifact was removed"
     CANNOT_LOAD = "an artifact cannot be loaded"
     QUARANTINED = "an artifact is quarantined"
+    NOT_SIGNED = "the entry has no accepted signature"
 
 
 @dataclass(frozen=True, slots=True)

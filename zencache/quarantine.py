@@ -44,7 +44,7 @@ def impact(artifact: ArtifactView, *, project: Project) -> Impact:
             print(model.type, model.uri)
     """
     read = project.stores.metadata.read
-    same = _same(artifact.artifact, project)
+    same = same_content(artifact.artifact, project)
     starts = {one.id for one in same}
     edges = lineage.downstream(read, starts)
     below = read.artifacts_by_id({edge.artifact_id for edge in edges if edge.is_output} - starts)
@@ -85,7 +85,7 @@ def quarantine(artifact: ArtifactView, reason: str, *, project: Project) -> Quar
         )
     )
     known = set(metadata.read.quarantined(placed))
-    for one in _same(artifact.artifact, project):
+    for one in same_content(artifact.artifact, project):
         if one.id not in known:
             metadata.put_in_quarantine(placed, one)
     return placed
@@ -110,7 +110,7 @@ def quarantines(project: Project) -> list[Quarantine]:
     return project.stores.metadata.read.quarantines()
 
 
-def _same(artifact: Artifact, project: Project) -> list[Artifact]:
+def same_content(artifact: Artifact, project: Project) -> list[Artifact]:
     """An artifact and every other of the same content at the same address, oldest first."""
     found = {one.id: one for one in project.stores.metadata.read.artifacts_by_uri(artifact.uri)}
     same = {id_: one for id_, one in found.items() if one.digest == artifact.digest and artifact.digest}

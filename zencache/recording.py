@@ -14,6 +14,7 @@ from zencache.key import CODE, KeyMaker
 from zencache.options import CacheOptions
 from zencache.origin import cut_at, load_step
 from zencache.policy import CachePolicy
+from zencache.provenance import require_signed, require_signed_definition
 from zencache.step_function import Step
 from zencache.stores import Stores
 from zencache.why import differences, with_parts
@@ -28,17 +29,19 @@ class Recording:
 
     Raises:
         NotFoundError: the definition is gone, or was recorded by another version of zencache.
+        SignatureError: nobody whose signature is accepted has signed it.
     """
 
     def __init__(self, stores: Stores, run: PipelineRun):
+        require_signed_definition(stores.metadata, run)
         self._stores = stores
         self._run = run
         self.definition: Definition = read_definition(run.definition, run.pipeline)
         self.options = CacheOptions(pipeline=self.definition.enable_cache, policy=self._policy())
-        self._read: dict[str, Execution] | None = None
-        self._loaded: dict[str, Step] = {}
+        self._found: dict[str, Execution] | None = None
+        self._loaded: dict[str, Any] = {}
 
-    def load(self, definitions: Iterable[StepDefinition], remedy: Callable[[str], str]) -> dict[str, Step]:
+    def load(self, definitions: Iterable[StepDefinition], remedy: Callable[[str], str]) -> dict[str, Any]:
         """Steps by their name in the pipeline, configured as they were.
 
         The log says of each whose code has changed since, and what in it.
@@ -57,15 +60,29 @@ class Recording:
             if wanted.name in self._loaded:
                 continue
             try:
-                step = load_step({"step": wanted.step, "source": wanted.source, "file": wanted.file})
-                configured = step(**self.arguments(wanted, wanted.configured, step))
+                step = self._step(wanted)
+                said = self.arguments(wanted, wanted.configured, step)
+                configured = step(**said) if isinstance(step, Step) else step
             except ZencacheError as error:
                 raise self._told(error, wanted, remedy) from error
             self._tell_changes(wanted, step)
             self._loaded[wanted.name] = configured
         return {wanted.name: self._loaded[wanted.name] for wanted in definitions}
 
-    def arguments(self, definition: StepDefinition, said: Mapping[str, Said], step: Step) -> dict[str, Any]:
+    def _step(self, definition: StepDefinition) -> Any:
+        """The step that lies where the definition says, or what a call of zencache's own makes anew."""
+        if definition.made_by is None:
+            return load_step({"step": definition.step, "source": definition.source, "file": definition.file})
+        if isinstance(definition.made_by, list):
+            raise NotFoundError(
+                "What the step was made with cannot be recorded, and so not be made again.",
+                facts={"step": definition.name, "made with": definition.made_by[0]},
+                hint="Define the classes that it names at the top level of a module, and run it once more.",
+            )
+        maker, arguments = self._read(definition.made_by, {"step": definition.name})
+        return maker(**arguments)
+
+    def arguments(self, definition: StepDefinition, said: Mapping[str, Said], step: Any) -> dict[str, Any]:
         """What a step was configured with, or was given by the pipeline, beside outputs of others.
 
         Raises:
@@ -74,7 +91,7 @@ class Recording:
         """
         return {argument: self._argument(definition, argument, text, step) for argument, text in said.items()}
 
-    def _argument(self, definition: StepDefinition, argument: str, said: Said, step: Step) -> Any:
+    def _argument(self, definition: StepDefinition, argument: str, said: Said, step: Any) -> Any:
         facts = {"step": definition.name, "argument": argument}
         if isinstance(said, list):
             raise NotFoundError(
@@ -83,16 +100,7 @@ class Recording:
                 hint="Configure the step anew.",
             )
         if said is not None:
-            try:
-                return notation.read(said)
-            except ZencacheError as error:
-                raise type(error)(error.message, facts={**facts, **error.facts}, hint=error.hint) from error
-            except Exception as error:
-                raise NotFoundError(
-                    f"A value that the step was given cannot be made again: {error_text(error)}.",
-                    facts={**facts, "recorded": f"{said:.80}"},
-                    hint="Configure the step anew, or put its class back as it was.",
-                ) from error
+            return self._read(said, facts)
         execution = self._executions.get(definition.name)
         if execution is None or argument not in execution.inputs:
             raise NotFoundError(
@@ -101,15 +109,28 @@ class Recording:
                 hint="Run the pipeline to its end once, or configure the step anew.",
             )
         candidates = [step.declaration.arguments.get(argument)]
+        require_signed(self._stores.metadata, [execution.inputs[argument]])
         return artifact_value.load(self._stores.artifacts, execution.inputs[argument], candidates=candidates)
+
+    def _read(self, said: str, facts: Mapping[str, Any]) -> Any:
+        try:
+            return notation.read(said)
+        except ZencacheError as error:
+            raise type(error)(error.message, facts={**facts, **error.facts}, hint=error.hint) from error
+        except Exception as error:
+            raise NotFoundError(
+                f"A value that the step was given cannot be made again: {error_text(error)}.",
+                facts={**facts, "recorded": f"{said:.80}"},
+                hint="Configure the step anew, or put its class back as it was.",
+            ) from error
 
     @property
     def _executions(self) -> dict[str, Execution]:
         """The executions of the run by node, with their key parts; read once, when first needed."""
-        if self._read is None:
+        if self._found is None:
             executions = self._stores.metadata.read.executions_of_run(self._run.id)
-            self._read = {e.node: e for e in with_parts(self._stores.metadata.read, executions)}
-        return self._read
+            self._found = {e.node: e for e in with_parts(self._stores.metadata.read, executions)}
+        return self._found
 
     def _policy(self) -> CachePolicy | None:
         recorded = self.definition.cache_policy
@@ -140,13 +161,13 @@ class Recording:
         facts.setdefault("file", wanted.file)
         return type(error)(error.message, facts=facts, hint=" ".join(hints) or None)
 
-    def _tell_changes(self, definition: StepDefinition, step: Step) -> None:
+    def _tell_changes(self, definition: StepDefinition, step: Any) -> None:
         """One line in the log if a step is not what it was when the pipeline ran."""
         execution = self._executions.get(definition.name)
         if execution is None or not execution.key_parts:
             return
         policy = self.options.policy_of(step.declaration)
-        parts = KeyMaker(acceptances=self._stores.metadata.read.acceptances()).declared(
+        parts = KeyMaker(acceptances=self._stores.metadata.acceptances()).declared(
             step.declaration, policy
         )
         found = _changes(parts, execution)

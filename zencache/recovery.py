@@ -8,19 +8,20 @@ dead is worked off by the next run, whichever pipeline that is of.
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from zencache import events
+from zencache import events, tenant
 from zencache.artifact_store import ArtifactStore
 from zencache.metadata import MetadataStore
 from zencache.owner import Owner, this_process
 
 _STAGING = "staging"
-_NOTE = ".run"
+NOTE = ".run"
 
 
 def leave_note(artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:
     """Note, before the first body of a run starts, that this process runs it."""
+    tenant.sign(artifacts, metadata)
     note = json.dumps({"run": run, "metadata": metadata.url})
     artifacts.write_file(_note_path(run), note.encode())
 
@@ -39,7 +40,7 @@ def clear_dead_runs(artifacts: ArtifactStore, metadata: MetadataStore, run: str)
         folder = f"{_STAGING}/{name}"
         others = 0
         for entry in artifacts.names(folder):
-            if not entry.endswith(_NOTE):
+            if not entry.endswith(NOTE):
                 artifacts.remove(f"{folder}/{entry}")
             elif not _work_off(artifacts, metadata, f"{folder}/{entry}", run):
                 others += 1
@@ -47,12 +48,24 @@ def clear_dead_runs(artifacts: ArtifactStore, metadata: MetadataStore, run: str)
             artifacts.remove(folder)
 
 
+def noted_runs(artifacts: ArtifactStore) -> set[str]:
+    """The names of the runs of which a process has left a note."""
+    return {
+        unquote(entry.removesuffix(NOTE))
+        for name in artifacts.names(_STAGING)
+        for entry in artifacts.names(f"{_STAGING}/{name}")
+        if entry.endswith(NOTE)
+    }
+
+
 def _work_off(artifacts: ArtifactStore, metadata: MetadataStore, path: str, run: str) -> bool:
     """Whether a note is done with; one about another metadata store is for its own runs."""
     try:
         note = json.loads(artifacts.read_file(path))
         dead_run, its_metadata = note["run"], note["metadata"]
-    except (OSError, ValueError, KeyError, TypeError):
+        if not isinstance(dead_run, str):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         dead_run, its_metadata = None, metadata.url
     if its_metadata != metadata.url:
         return False
@@ -64,4 +77,4 @@ def _work_off(artifacts: ArtifactStore, metadata: MetadataStore, path: str, run:
 
 
 def _note_path(run: str) -> str:
-    return f"{_STAGING}/{this_process()}/{quote(run, safe='')}{_NOTE}"
+    return f"{_STAGING}/{this_process()}/{quote(run, safe='')}{NOTE}"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
-from zencache.entity import Artifact, Execution, Quarantine, Status
+from zencache.doctor import Finding, examine
+from zencache.entity import Artifact, Execution, Pin, Quarantine, Status
 from zencache.exceptions import ConfigurationError, NotFoundError, nearest
+from zencache.exchange import Carried, carry
+from zencache.gc import GcReport, Limits, gc
 from zencache.lineage import LineageGraph, draw_lineage
+from zencache.pin import pin, pins, unpin
 from zencache.pipeline_view import PipelineView
 from zencache.project import Project
+from zencache.purge import PurgeReport, purge
 from zencache.quarantine import Impact, impact, lift, quarantine, quarantines
 from zencache.statistics import Statistics, statistics
 from zencache.view import ArtifactView, Run, StepView, run_named, run_of
@@ -24,8 +30,18 @@ class Repository(Project):
     Args:
         path: the project's folder; found above the working directory unless given.
         metadata: URL or path of the metadata store: ``sqlite:///relative``, ``sqlite:////absolute``,
-            ``memory://``.
+            ``memory://``, ``mysql://user:password@host/database``, ``postgresql://...``, ``grpc://host:port``,
+            ``grpcs://...``.
         artifacts: path or fsspec URL of the artifact store.
+        mode: ``"r"`` writes to neither store: everything can be asked and planned, nothing run.
+        local_cache: a folder in which copies of remote objects are kept, checked whenever they are read.
+        local_cache_size: bytes that the copies may have, or a text such as ``"20 GB"``.
+        read_from: a repository that others share. What this one does not have is looked for there, and
+            brought here when it is found.
+        require_signatures: public keys (``ed25519:...``), or files of them: only what their owners have
+            signed is believed. Without it, every record is.
+        signing_key: file of the private key with which what is recorded is signed; see
+            :meth:`zencache.signing.SigningKey.create`.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -39,7 +55,7 @@ class Repository(Project):
 
     def get_pipelines(self) -> list[PipelineView]:
         """All pipelines that have run, oldest first."""
-        return [PipelineView(self.stores, name) for name in self.stores.metadata.read.pipelines()]
+        return [PipelineView(self, name) for name in self.stores.metadata.read.pipelines()]
 
     def get_pipeline(self, name: str) -> PipelineView:
         """A pipeline by its name.
@@ -54,7 +70,7 @@ class Repository(Project):
                 facts={"metadata": self.metadata_url},
                 hint=nearest(name, known),
             )
-        return PipelineView(self.stores, name)
+        return PipelineView(self, name)
 
     get_pipeline_by_name = get_pipeline
 
@@ -263,6 +279,158 @@ class Repository(Project):
     def quarantines(self) -> list[Quarantine]:
         """Every quarantine, oldest first, lifted ones too."""
         return quarantines(self)
+
+    def pin(self, target: ArtifactView | Run, reason: str = "") -> Pin:
+        """Keep the bytes of an artifact, or of everything that a run made, reused or took.
+
+        Raises:
+            ArtifactMissing: the bytes of the artifact are gone already.
+        """
+        return pin(target, reason, project=self)
+
+    def unpin(self, target: ArtifactView | Run) -> Pin:
+        """Take a pin back.
+
+        Raises:
+            NotFoundError: the artifact or run is not pinned itself.
+        """
+        return unpin(target, project=self)
+
+    def pins(self) -> list[Pin]:
+        """The pins that hold, oldest first."""
+        return pins(self)
+
+    def gc(
+        self,
+        *,
+        older_than: timedelta | str | None = None,
+        keep_last: int | None = None,
+        max_count: int | None = None,
+        max_bytes: int | str | None = None,
+        pipeline: str | None = None,
+        step: str | None = None,
+        grace: timedelta | str = "1h",
+        dry_run: bool = True,
+    ) -> GcReport:
+        """Remove the bytes of what has not been used for long; their lineage stays. A dry run by default.
+
+        Args:
+            older_than: what was not used for this time goes: a timedelta, or a text such as ``"30d"``.
+            keep_last: what the last completed runs of each pipeline used stays, this many of them, and what
+                is newer than they; given alone, everything else goes.
+            max_count: at most so many objects stay; those used longest ago go.
+            max_bytes: at most so much stays: bytes, or a text such as ``"10GB"``.
+            pipeline, step: only what no other pipeline used, or no other step made.
+            grace: what was written within this time stays, since a run may be about to record it.
+            dry_run: whether to tell only what would be done.
+
+        Raises:
+            ConfigurationError: a limit makes no sense, or there is none.
+            NotFoundError: there is no such pipeline or step.
+            ArtifactStoreError: bytes could not be deleted; what was deleted until then is recorded.
+
+        Example::
+
+            print(repo.gc(older_than="30d", keep_last=3))
+            repo.gc(older_than="30d", keep_last=3, dry_run=False)
+        """
+        limits = Limits.parse(older_than, max_count, max_bytes, keep_last, pipeline, step, grace)
+        if pipeline is not None:
+            self.get_pipeline(pipeline)
+        if step is not None and step not in (known := self.stores.metadata.read.steps()):
+            raise NotFoundError(
+                f"No execution is of a step `{step}`.",
+                facts={"metadata": self.metadata_url},
+                hint=nearest(step, known),
+            )
+        return gc(limits, dry_run=dry_run, project=self)
+
+    def purge(
+        self,
+        derived_from: ArtifactView,
+        *,
+        include_itself: bool = False,
+        even_pinned: bool = False,
+        dry_run: bool = True,
+    ) -> PurgeReport:
+        """Remove the bytes of everything that came from an artifact's content. A dry run by default.
+
+        Lineage stays. External files are named and not touched. Bytes that another step made as well, of
+        something else, stay. What runs that go on meanwhile make of it is removed as far as they have
+        recorded it; quarantine the artifact first, and no run takes it or what came of it from the cache.
+
+        Args:
+            derived_from: the artifact; others of the same content count as it.
+            include_itself: whether its own bytes go, too.
+            even_pinned: whether pins do not count.
+            dry_run: whether to tell only what would be done.
+
+        Raises:
+            ConfigurationError: some of it is pinned; nothing is removed.
+        """
+        return purge(
+            derived_from,
+            include_itself=include_itself,
+            even_pinned=even_pinned,
+            dry_run=dry_run,
+            project=self,
+        )
+
+    def doctor(
+        self, *, mend: bool = False, deep: bool = False, grace: timedelta | str = "1h"
+    ) -> list[Finding]:
+        """Look for what crashes and hands have left in both stores; empty if all is well.
+
+        Args:
+            mend: whether to mend it as well; each finding says what that does.
+            deep: whether to read every byte of every object, not only sizes.
+            grace: what is younger may belong to a running run, and is left alone.
+
+        Example::
+
+            for finding in repo.doctor():
+                print(finding)
+        """
+        return examine(mend=mend, deep=deep, grace=grace, project=self)
+
+    def push(
+        self,
+        other: Repository,
+        *,
+        run: str | Run | Iterable[str | Run] | None = None,
+        artifacts: Iterable[ArtifactView | int] | None = None,
+        dry_run: bool = False,
+    ) -> Carried:
+        """Carry cache entries to another repository, with their bytes, verified, and their lineage.
+
+        Args:
+            other: where to.
+            run: only what these runs made or took from the cache; all entries unless given.
+            artifacts: only the entries that made these; artifacts or their ids.
+            dry_run: only tell what would be carried.
+
+        Raises:
+            NotFoundError: there is no such run.
+            ReadOnlyError: the other is only read.
+            ConfigurationError: both are the same repository.
+
+        Example::
+
+            team = Repository(metadata="/team/metadata.db", artifacts="s3://team/cache")
+            print(Repository().push(team, run="nightly-7").entries)
+        """
+        return carry(self, other, run=run, artifacts=artifacts, dry_run=dry_run)
+
+    def pull(
+        self,
+        other: Repository,
+        *,
+        run: str | Run | Iterable[str | Run] | None = None,
+        artifacts: Iterable[ArtifactView | int] | None = None,
+        dry_run: bool = False,
+    ) -> Carried:
+        """Carry cache entries of another repository here: :meth:`push` the other way round."""
+        return carry(other, self, run=run, artifacts=artifacts, dry_run=dry_run)
 
     def stats(self, pipeline: str | None = None, last: int | None = None) -> Statistics:
         """What steps and runs cost, and how much caching saved.

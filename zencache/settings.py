@@ -1,61 +1,90 @@
-"""Where a project keeps its metadata and its artifacts."""
+"""What a project is set to: where its metadata and artifacts lie, whose records it believes, and limits."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from zencache import permission
 from zencache.exceptions import ConfigurationError, nearest
+from zencache.quantity import parse_bytes
+from zencache.redaction import redacted
 
 FOLDER = ".zencache"
 METADATA_VARIABLE = "ZENCACHE_METADATA"
 ARTIFACTS_VARIABLE = "ZENCACHE_ARTIFACTS"
+LOCAL_CACHE_VARIABLE = "ZENCACHE_LOCAL_CACHE"
+LOCAL_CACHE_SIZE_VARIABLE = "ZENCACHE_LOCAL_CACHE_SIZE"
+SIGNING_KEY_VARIABLE = "ZENCACHE_SIGNING_KEY"
+QUOTA_VARIABLE = "ZENCACHE_QUOTA"
+LEASE_EXPIRY_VARIABLE = "ZENCACHE_LEASE_EXPIRY"
 _MARKERS = (FOLDER, "pyproject.toml", ".git")
-_KEYS = ("metadata", "artifacts")
+_LEAST_EXPIRY = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The folder of a project and the URLs of its two stores."""
+    """The settings of a project.
+
+    Args:
+        root: its folder.
+        metadata: URL or path of the metadata store.
+        artifacts: URL or path of the artifact store.
+        read_from: URLs of the metadata and the artifacts that others share and this project looks into.
+        local_cache: where copies of remote objects are kept; None for nowhere.
+        local_cache_size: bytes that they may have; None for any number.
+        signing_key: path of the private key with which records are signed; None for none.
+        require_signatures: public keys, or files of them, whose records are believed; None for all records.
+        quota: bytes that may lie in the artifact store; None for any number.
+        lease_expiry: seconds without a heartbeat after which another run may take over a step.
+    """
 
     root: Path
     metadata: str
     artifacts: str
+    read_from: tuple[str, str] | None = None
+    local_cache: Path | None = None
+    local_cache_size: int | None = None
+    signing_key: str | None = None
+    require_signatures: tuple[str, ...] | None = None
+    quota: int | None = None
+    lease_expiry: float = 60.0
 
 
-def find_settings(
-    path: str | os.PathLike[str] | None, metadata: str | None, artifacts: str | None
-) -> Settings:
+def find_settings(path: str | os.PathLike[str] | None = None, **given: Any) -> Settings:
     """The settings of a project: what is given, else the environment, else ``[tool.zencache]`` of its
-    ``pyproject.toml``, else the folder ``.zencache`` in it.
+    ``pyproject.toml``, else the default, which for both stores lies in the folder ``.zencache`` in it.
 
     Args:
         path: the project's folder; found above the working directory unless given.
-        metadata: URL or path of the metadata store.
-        artifacts: URL or path of the artifact store.
+        given: settings by name, as in :class:`Settings`, or texts for them; None counts as not given.
 
     Raises:
-        ConfigurationError: ``path`` is not a folder, or the settings cannot be read.
+        ConfigurationError: ``path`` is not a folder, or a setting cannot be read.
     """
     root = _root() if path is None else Path(path).expanduser().absolute()
     if not root.is_dir():
         raise ConfigurationError("The project is not a folder.", facts={"path": root})
-    written = _pyproject(root / "pyproject.toml")
-    default = root / FOLDER
-    return Settings(
-        root,
-        metadata
-        or os.environ.get(METADATA_VARIABLE)
-        or written.get("metadata")
-        or str(default / "metadata.db"),
-        artifacts
-        or os.environ.get(ARTIFACTS_VARIABLE)
-        or written.get("artifacts")
-        or str(default / "artifacts"),
-    )
+    file = root / "pyproject.toml"
+    written = _written(file)
+    found: dict[str, Any] = {
+        "metadata": str(root / FOLDER / "metadata.db"),
+        "artifacts": str(root / FOLDER / "artifacts"),
+    }
+    for name, setting in _SETTINGS.items():
+        if given.get(name) is not None:
+            found[name] = _read(name, setting, given[name], None, {"given": f"{name}={given[name]!r}"})
+        elif setting.variable and os.environ.get(setting.variable):
+            text = os.environ[setting.variable]
+            found[name] = _read(name, setting, text, None, {"environment": f"{setting.variable}={text}"})
+        elif name in written:
+            facts = {"file": file, "setting": f"{name} = {written[name]!r}"}
+            found[name] = _read(name, setting, written[name], root, facts)
+    return Settings(root, **found)
 
 
 def project_folder() -> Path:
@@ -72,8 +101,9 @@ def make_folder(root: Path) -> Path:
     folder = root / FOLDER
     ignore = folder / ".gitignore"
     try:
-        folder.mkdir(exist_ok=True)
+        permission.make_folder(folder)
         if not ignore.exists():
+            permission.make_file(ignore)
             ignore.write_text("*\n")
     except OSError as error:
         raise ConfigurationError(
@@ -92,11 +122,17 @@ def _root() -> Path:
     return here
 
 
-def _pyproject(file: Path) -> dict[str, str]:
-    """``[tool.zencache]``; relative paths in it are relative to its folder."""
+def _written(file: Path) -> Mapping[str, Any]:
+    """``[tool.zencache]`` of a ``pyproject.toml``."""
     if not file.is_file():
         return {}
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        because = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(
+            f"pyproject.toml cannot be read: {because}.", facts={"file": file}
+        ) from error
     if "zencache" not in text:
         return {}
     if sys.version_info >= (3, 11):
@@ -106,26 +142,107 @@ def _pyproject(file: Path) -> dict[str, str]:
     try:
         tool: Any = tomllib.loads(text).get("tool", {})
         table: Any = tool.get("zencache", {}) if isinstance(tool, dict) else tool
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(f"pyproject.toml cannot be read: {error}.", facts={"file": file}) from error
     if not isinstance(table, dict):
         raise ConfigurationError(
             "[tool.zencache] is not a table.", facts={"file": file, "found": repr(table)}
         )
-    for key, value in table.items():
-        if key not in _KEYS or not isinstance(value, str):
+    for name, value in table.items():
+        if name not in _SETTINGS:
             raise ConfigurationError(
                 "A setting in [tool.zencache] is wrong.",
-                facts={"file": file, "setting": f"{key} = {value!r}"},
-                hint=nearest(key, _KEYS) if key not in _KEYS else "It is a text: a path or a URL.",
+                facts={"file": file, "setting": redacted(f"{name} = {value!r}")},
+                hint=nearest(name, _SETTINGS),
             )
-    return {key: _beside(file.parent, value) for key, value in table.items()}
+    return table
 
 
-def _beside(folder: Path, url: str) -> str:
-    if "://" not in url:
-        return str(folder / Path(url).expanduser())
-    scheme, _, rest = url.partition(":///")
+def _read(
+    name: str, setting: _Setting, value: Any, folder: Path | None, facts: Mapping[str, Any]
+) -> Any:
+    """The value of a setting. Relative paths in a file are relative to its ``folder``."""
+    try:
+        return setting.read(value, folder)
+    except (ValueError, ConfigurationError):
+        where = "A setting in [tool.zencache]" if "file" in facts else f"The setting `{name}`"
+        raise ConfigurationError(
+            f"{where} is wrong.", facts={**facts, "expected": setting.expected}
+        ) from None
+
+
+def _url(value: Any, folder: Path | None) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    if folder is None:
+        return value
+    if "://" not in value:
+        return str(folder / Path(value).expanduser())
+    scheme, _, rest = value.partition(":///")
     if scheme == "sqlite" and rest and not rest.startswith("/"):
         return f"sqlite:///{folder / rest}"
-    return url
+    return value
+
+
+def _path(value: Any, folder: Path | None) -> Path:
+    if not isinstance(value, str):
+        raise ValueError
+    return (folder or Path()).joinpath(Path(value).expanduser()).absolute()
+
+
+def _path_text(value: Any, folder: Path | None) -> str:
+    return str(_path(value, folder))
+
+
+def _keys(value: Any, folder: Path | None) -> tuple[str, ...]:
+    keys = [value] if isinstance(value, str) else value
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
+        raise ValueError
+    return tuple(key if key.startswith("ed25519:") else _path_text(key, folder) for key in keys)
+
+
+def _pair(value: Any, folder: Path | None) -> tuple[str, str]:
+    if not isinstance(value, dict) or set(value) != {"metadata", "artifacts"}:
+        raise ValueError
+    return _url(value["metadata"], folder), _url(value["artifacts"], folder)
+
+
+def _bytes(value: Any, folder: Path | None) -> int:
+    return parse_bytes("size", value)
+
+
+def _some_bytes(value: Any, folder: Path | None) -> int:
+    size = _bytes(value, folder)
+    if size < 1:
+        raise ValueError
+    return size
+
+
+def _seconds(value: Any, folder: Path | None) -> float:
+    if isinstance(value, bool) or not _LEAST_EXPIRY <= (seconds := float(value)) < float("inf"):
+        raise ValueError
+    return seconds
+
+
+class _Setting(NamedTuple):
+    """How a setting is read, what it is, and which environment variable sets it."""
+
+    read: Callable[[Any, Path | None], Any]
+    expected: str
+    variable: str = ""
+
+
+_SIZE = 'a number of bytes, or a text such as "20 GB"'
+_SETTINGS: Mapping[str, _Setting] = {
+    "metadata": _Setting(_url, "a text: a path or a URL", METADATA_VARIABLE),
+    "artifacts": _Setting(_url, "a text: a path or a URL", ARTIFACTS_VARIABLE),
+    "read_from": _Setting(_pair, '{ metadata = "grpc://host:8080", artifacts = "s3://bucket/cache" }'),
+    "local_cache": _Setting(_path, "a text: the path of a folder", LOCAL_CACHE_VARIABLE),
+    "local_cache_size": _Setting(_some_bytes, _SIZE, LOCAL_CACHE_SIZE_VARIABLE),
+    "signing_key": _Setting(_path_text, "a text: the path of a file", SIGNING_KEY_VARIABLE),
+    "require_signatures": _Setting(_keys, "a list of texts: public keys, or paths of files of them"),
+    "quota": _Setting(_bytes, _SIZE, QUOTA_VARIABLE),
+    "lease_expiry": _Setting(
+        _seconds, f"a number of seconds, {_LEAST_EXPIRY:.0f} or more", LEASE_EXPIRY_VARIABLE
+    ),
+}

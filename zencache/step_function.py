@@ -121,6 +121,7 @@ def step(
     cache_policy: CachePolicy | None = None,
     materializers: Any = None,
     beam_pipeline_args: Sequence[str] | None = None,
+    retries: int = 0,
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
 
@@ -134,6 +135,7 @@ def step(
     cache_policy: CachePolicy | None = None,
     materializers: Any = None,
     beam_pipeline_args: Sequence[str] | None = None,
+    retries: int = 0,
     **unknown: Any,
 ) -> Any:
     """Make a function a step. Works bare and with options.
@@ -147,6 +149,7 @@ def step(
             dict of them by output name.
         beam_pipeline_args: options of the Beam pipeline that a parameter annotated ``beam.Pipeline``
             receives; those of the pipeline and of the run go before them.
+        retries: how often it is tried again when it raises, or its worker dies. No part of its key.
 
     Raises:
         DeclarationError: the function cannot be a step.
@@ -160,7 +163,15 @@ def step(
     check_options(
         "@step",
         unknown,
-        ("name", "enable_cache", "cache_version", "cache_policy", "materializers", "beam_pipeline_args"),
+        (
+            "name",
+            "enable_cache",
+            "cache_version",
+            "cache_policy",
+            "materializers",
+            "beam_pipeline_args",
+            "retries",
+        ),
     )
     scope = caller_scope(1)
 
@@ -180,6 +191,7 @@ def step(
                 cache_policy=cache_policy,
                 materializers=materializers,
                 beam_pipeline_args=beam_pipeline_args,
+                retries=retries,
                 scope=scope,
             )
         )

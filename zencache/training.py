@@ -16,6 +16,7 @@ from zencache.origin import stop_while_imported
 from zencache.pipeline_function import Pipeline, check_switch
 from zencache.plan import Plan
 from zencache.policy import CachePolicy
+from zencache.project import Project
 from zencache.step_function import Step, check_step
 from zencache.view import Run
 from zencache.wiring import Handle, Node, wiring
@@ -72,6 +73,7 @@ class TrainingPipeline:
         self._cache_policy = check_policy(cache_policy)
         self._steps: dict[str, Step] = {}
         self._recorded: RecordedSlots | None = None
+        self._project: Project | None = None
         self._bound: Pipeline | None = None
         self._has_run = False
 
@@ -83,10 +85,12 @@ class TrainingPipeline:
         *,
         enable_cache: bool | None,
         cache_policy: CachePolicy | None,
+        project: Project,
     ) -> TrainingPipeline:
         """A pipeline whose slots are filled from a record, as far as ``add_*`` does not fill them anew."""
         pipeline = cls(name, enable_cache=enable_cache, cache_policy=cache_policy)
         pipeline._recorded = recorded
+        pipeline._project = project
         return pipeline
 
     def add_datasource(self, step: Step) -> None:
@@ -127,6 +131,7 @@ class TrainingPipeline:
         copied = TrainingPipeline(name, enable_cache=self._enable_cache, cache_policy=self._cache_policy)
         copied._steps = dict(self._steps)
         copied._recorded = self._recorded
+        copied._project = self._project
         return copied
 
     def run(self, **options: Any) -> Run:
@@ -177,6 +182,7 @@ class TrainingPipeline:
                 enable_cache=self._enable_cache,
                 cache_policy=self._cache_policy,
                 shape=TRAINING,
+                project=self._project,
             )
         return self._bound
 

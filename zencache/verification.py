@@ -9,12 +9,14 @@ from typing import Any
 
 from zencache import artifact_value
 from zencache.declaration import Declaration
-from zencache.entity import Artifact, Execution
+from zencache.entity import Artifact, Execution, PipelineRun
 from zencache.exceptions import ArtifactUnusable, NotFoundError, ZencacheError
 from zencache.given import as_annotated
 from zencache.key import KeyMaker
+from zencache.materializer import BaseMaterializer
 from zencache.origin import load_step
 from zencache.policy import CachePolicy
+from zencache.provenance import require_signed, require_signed_definition
 from zencache.repository import Repository
 from zencache.reproduction import reproduce
 from zencache.resource import Surroundings
@@ -60,14 +62,22 @@ def verify(
     choose = random.Random(seed)
     rows = {row["name"]: row for row in run.record.definition.get("steps", [])}
     return [
-        _verify_step(view.execution, rows.get(name), repository, is_chosen=choose.random() < sample)
+        _verify_step(
+            view.execution, rows.get(name), rows, run.record, repository, is_chosen=choose.random() < sample
+        )
         for name, view in run.steps.items()
         if view.execution.outputs
     ]
 
 
 def _verify_step(
-    execution: Execution, row: Mapping[str, Any] | None, repository: Repository, *, is_chosen: bool
+    execution: Execution,
+    row: Mapping[str, Any] | None,
+    rows: Mapping[str, Mapping[str, Any]],
+    run: PipelineRun,
+    repository: Repository,
+    *,
+    is_chosen: bool,
 ) -> StepVerification:
     for name, artifact in execution.outputs.items():
         if artifact.is_external:
@@ -81,23 +91,30 @@ def _verify_step(
     if row is None:
         return StepVerification(execution.node, NOT_EXECUTED, "the definition of its pipeline is gone")
     try:
-        found = _execute_again(execution, row, repository)
+        require_signed_definition(repository.stores.metadata, run)
+        require_signed(repository.stores.metadata, list(execution.inputs.values()))
+        found = _execute_again(execution, row, rows, repository)
     except ZencacheError as error:
         return StepVerification(execution.node, NOT_EXECUTED, error.message)
     return StepVerification(execution.node, DIFFERS if found else SAME, "; ".join(found))
 
 
-def _execute_again(execution: Execution, row: Mapping[str, Any], repository: Repository) -> tuple[str, ...]:
+def _execute_again(
+    execution: Execution,
+    row: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    repository: Repository,
+) -> tuple[str, ...]:
     if execution.not_kept:
         raise NotFoundError(f"its result was not kept: {execution.not_kept}")
     step = load_step(row).declaration
     policy = step.cache_policy or CachePolicy()
-    keys = KeyMaker(repository.files, repository.stores.metadata.read.acceptances())
+    keys = KeyMaker(repository.files, repository.stores.metadata.acceptances())
     key = keys.key(step, execution.parameters, execution.inputs, policy)
     if key.hex != execution.cache_key:
         raise NotFoundError("its code, or what else its cache key is made of, has changed since")
     arguments = {
-        name: _input(step, execution.node, name, artifact, repository)
+        name: _input(step, execution.node, name, artifact, repository, _maker(row, rows, name))
         for name, artifact in execution.inputs.items()
     }
     parameters = dict(execution.parameters)
@@ -114,10 +131,30 @@ def _execute_again(execution: Execution, row: Mapping[str, Any], repository: Rep
     return reproduce(step, execution.node, {**arguments, **parameters}, execution.outputs, surroundings)
 
 
-def _input(step: Declaration, node: str, name: str, artifact: Artifact, repository: Repository) -> Any:
+def _maker(
+    row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], argument: str
+) -> BaseMaterializer | None:
+    """The materializer that the step that made an input asks for, as its code is now."""
+    source, output = row.get("inputs", {}).get(argument, (None, ""))
+    if source not in rows:
+        return None
+    return load_step(rows[source]).declaration.materializers.get(output)
+
+
+def _input(
+    step: Declaration,
+    node: str,
+    name: str,
+    artifact: Artifact,
+    repository: Repository,
+    materializer: BaseMaterializer | None,
+) -> Any:
     if not artifact.is_external:
         return artifact_value.load(
-            repository.stores.artifacts, artifact, candidates=[step.arguments.get(name)]
+            repository.stores.artifacts,
+            artifact,
+            materializer=materializer,
+            candidates=[step.arguments.get(name)],
         )
     found = repository.files.find(artifact.uri)
     if found.digest.hash != artifact.digest:

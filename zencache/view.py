@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from zencache import artifact_value, drawing, lineage
-from zencache.cache import Cache
-from zencache.entity import Artifact, Edge, Execution, PipelineRun, Status
-from zencache.exceptions import ArtifactUnusable, NotFoundError, nearest
+from zencache import drawing, lineage
+from zencache.artifact_view import RecordedArtifact
+from zencache.entity import Artifact, Execution, PipelineRun, Status
+from zencache.exceptions import NotFoundError, nearest
 from zencache.stores import Stores
 from zencache.why import Why, why
-
-_DRAWN = 2  # executions to each side of an artifact that shows itself
 
 
 class Run:
@@ -235,6 +233,11 @@ class StepView:
         return self.execution.error
 
     @property
+    def tries(self) -> int:
+        """How often its function was called: more than once if ``@step(retries=...)`` tried it again."""
+        return self.execution.tries
+
+    @property
     def last_success(self) -> StepView | None:
         """The last execution of the step before this one that was completed; None if there is none."""
         read = self._stores.metadata.read
@@ -250,6 +253,8 @@ class StepView:
     @property
     def reason(self) -> str:
         """Why it was taken from the cache, or was not."""
+        if self.execution.status is Status.SKIPPED:
+            return self.run.record.skipped.get(self.name, "")
         return str(self.execution.decision) if self.execution.decision else ""
 
     def why(self) -> Why:
@@ -311,43 +316,12 @@ class StepView:
         return f"<step {self.name}: {self.status}>"
 
 
-class ArtifactView:
-    """An artifact: its facts, and its value on demand."""
+class ArtifactView(RecordedArtifact):
+    """An artifact: its facts, its value on demand, what made it and what came of it."""
 
     def __init__(self, stores: Stores, artifact: Artifact, step: StepView | None = None):
-        self._stores = stores
+        super().__init__(stores, artifact)
         self._step = step
-        self.artifact = artifact
-
-    @property
-    def id(self) -> int:
-        """Its id in the metadata store."""
-        return self.artifact.id
-
-    @property
-    def uri(self) -> str:
-        """Absolute address of the stored object: a path, or a URL."""
-        return self.artifact.uri
-
-    @property
-    def type(self) -> str:
-        """The name of its MLMD artifact type."""
-        return self.artifact.type
-
-    @property
-    def digest(self) -> str:
-        """Digest of its content: ``blake3:`` and 64 hex digits; empty if another tool made it."""
-        return self.artifact.digest
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.artifact.size
-
-    @property
-    def state(self) -> str:
-        """Its MLMD state: ``LIVE``, or ``DELETED`` once its bytes are gone."""
-        return self.artifact.state
 
     @property
     def is_cached(self) -> bool:
@@ -415,48 +389,8 @@ class ArtifactView:
             if wanted is None or artifact.type in wanted
         ]
 
-    def _edges(self) -> list[Edge]:
-        return self._stores.metadata.read.edges_of_artifacts([self.id])
-
     def _steps_of(self, execution_ids: Iterable[int]) -> list[StepView]:
         return steps_of(self._stores, self._stores.metadata.read.executions_by_id(execution_ids))
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """What else was recorded about it; if another tool did, its declared and custom properties."""
-        return self.artifact.properties
-
-    def read(self) -> Any:
-        """The value, its bytes verified against their digest first.
-
-        Raises:
-            ArtifactMissing, ArtifactDamaged: the bytes are gone, or not what was recorded. No look-up
-                finds them any more: the next run makes them again.
-            MaterializerError: its type or materializer is gone, or the files cannot be read, or another
-                tool made it, so that only its address is known.
-        """
-        try:
-            return artifact_value.load(self._stores.artifacts, self.artifact)
-        except ArtifactUnusable as error:
-            Cache(self._stores.metadata, self._stores.artifacts).invalidate(self.artifact, error)
-            raise
-
-    def _repr_html_(self) -> str:
-        graph = lineage.draw_lineage(self._stores.metadata.read, self.id, _DRAWN)
-        rows = [
-            ("digest", self.digest),
-            ("size", f"{self.size:,} bytes"),
-            ("state", self.state),
-            ("uri", self.uri),
-            *((name, str(value)) for name, value in self.properties.items()),
-        ]
-        title = f"{self.type} {self.id}"
-        picture = lineage.lineage_picture(graph, f"What {title} was made of, and what came of it")
-        return drawing.page(title, (), picture, drawing.table((), rows))
-
-    def __repr__(self) -> str:
-        content = f"{self.size} bytes, {self.digest[:15]}…" if self.digest else self.uri
-        return f"<artifact {self.id}: {self.type}, {content}>"
 
 
 def run_of(stores: Stores, execution: Execution) -> Run:

@@ -38,3 +38,21 @@ def shortened(text: str, length: int) -> str:
         return text
     tail = (length - 1) // 2
     return text[: length - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown and recorded: without the user and password in it.
+
+    A name before an ``@`` without a password stays for Azure, where it is the container.
+
+    >>> without_password("sftp://me:secret@host/cache")
+    'sftp://host/cache'
+    >>> without_password("abfs://container@account.dfs.core.windows.net/cache")
+    'abfs://container@account.dfs.core.windows.net/cache'
+    """
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    userinfo, at, bare = host.rpartition("@")
+    if not separator or not at or (scheme.startswith(("abfs", "az")) and ":" not in userinfo):
+        return url
+    return f"{scheme}{separator}{bare}{slash}{path}"

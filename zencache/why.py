@@ -93,7 +93,9 @@ def why(read: Reader, run: PipelineRun, execution: Execution, others: Mapping[st
         for source in read.executions_by_id([execution.source_id]):
             made = f"{told.reason}: made by run {source.run} in {source.duration:.3f}s"
             return replace(told, reason=made, untracked=source.untracked)
-    if execution.status is Status.SKIPPED:
+    if execution.node in run.skipped and execution.status is Status.SKIPPED:
+        return replace(told, reason=run.skipped[execution.node])
+    if execution.status is Status.SKIPPED:  # recorded before runs said why
         failed = [node for node in _above(run.definition, execution.node) if _has_failed(others.get(node))]
         return replace(told, reason=f"{', '.join(failed)} above it failed") if failed else told
     if execution.decision is None or execution.decision.reason is not Reason.NO_ENTRY:
@@ -182,6 +184,9 @@ def with_parts(read: Reader, executions: Sequence[Execution]) -> list[Execution]
     ]
 
 
+_SCRIPT = "code: __main__."
+
+
 def sources_of(definition: Mapping[str, Any], node: str) -> dict[str, str]:
     """Argument -> the step that it comes from, of one node of a recorded pipeline."""
     for row in definition.get("steps", []):
@@ -201,8 +206,10 @@ def differences(
         statuses: step -> what became of it in the run of ``now``; None if it will run.
     """
     found = []
-    for label in _differing(now.key_parts, before.key_parts):
-        if label == CODE:  # told unit by unit
+    differing = _differing(now.key_parts, before.key_parts)
+    same = _same_as_script(differing, now.key_parts, before.key_parts)
+    for label in differing:
+        if label == CODE or label in same.values():  # told unit by unit
             continue
         kind, _, name = label.partition(" ")
         if kind == "parameter":
@@ -212,6 +219,8 @@ def differences(
             found.append(_input_difference(label, sources[name], statuses))
         elif kind == "input":
             found += _given_differences(label, now.key_values, before.key_values)
+        elif label in same:
+            found.append(Difference(label, label))
         elif label not in before.key_parts:
             found.append(Difference(label, f"{label} (new)"))
         elif label not in now.key_parts:
@@ -259,6 +268,22 @@ def _differing(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     new = _units((label for label in labels if label not in before), now)
     moved = {label for unit in gone.keys() & new.keys() for label in (*gone[unit], *new[unit])}
     return [label for label in labels if label not in moved]
+
+
+def _same_as_script(
+    labels: Iterable[str], now: Mapping[str, str], before: Mapping[str, str]
+) -> dict[str, str]:
+    """New label -> gone label of one unit, whose file was a script on one side and imported on the other."""
+    gone = [label for label in labels if label not in now]
+    found = {}
+    for label in labels:
+        if label in before or label not in now:
+            continue
+        for other in gone:
+            script, module = (label, other) if label.startswith(_SCRIPT) else (other, label)
+            if script.startswith(_SCRIPT) and module.endswith(f".{script.removeprefix(_SCRIPT)}"):
+                found[label] = other
+    return found
 
 
 def _units(labels: Iterable[str], parts: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:

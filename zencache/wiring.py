@@ -20,6 +20,7 @@ from zencache.binding import (
     is_parameter,
     place,
 )
+from zencache.condition import Condition
 from zencache.declaration import Declaration, check_name
 from zencache.exceptions import DeclarationError, nearest
 from zencache.fingerprint import ExternalFile
@@ -117,6 +118,9 @@ class Node:
         given: what the call of the step in the pipeline said, those by position first.
         positional: how many of ``given`` were said by position.
         configured: what had been said before, when the step was configured, and the call did not change.
+        conditions: what has to hold for it to run; else it is skipped.
+        is_named: whether its name was chosen for it, instead of made from the step's.
+        beam_pipeline_args: options of a Beam pipeline that were said for this use of the step.
     """
 
     name: str
@@ -129,11 +133,20 @@ class Node:
     given: tuple[str, ...] = ()
     positional: int = 0
     configured: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    is_named: bool = False
+    beam_pipeline_args: tuple[str, ...] = ()
 
     @property
     def upstream(self) -> list[str]:
         """The nodes that must end before this one starts."""
         return list(dict.fromkeys([*(node for node, _ in self.inputs.values()), *self.after]))
+
+    @property
+    def needs(self) -> list[str]:
+        """The nodes without which it cannot run: those of inputs that have no default, and of conditions."""
+        inputs = [node for argument, (node, _) in self.inputs.items() if argument not in self.step.defaults]
+        return [*inputs, *(node for condition in self.conditions for node, _ in condition.sources)]
 
 
 class Wiring:
@@ -143,6 +156,7 @@ class Wiring:
         self._nodes: dict[str, Node] = {}
         self._steps: dict[str, ConfiguredStep] = {}
         self._order: list[tuple[Any, tuple[Any, ...]]] = []
+        self.conditions: tuple[Condition, ...] = ()  # of what is wired now
 
     def add(
         self,
@@ -151,6 +165,7 @@ class Wiring:
         kwargs: Mapping[str, Any],
         *,
         node: str | None = None,
+        conditions: tuple[Condition, ...] = (),
     ) -> Any:
         """Wire one call of a step; returns handles to what it will give.
 
@@ -158,6 +173,7 @@ class Wiring:
             step: the step.
             args, kwargs: what it is called with.
             node: a name for this use of it, instead of one made from the step's.
+            conditions: what has to hold for it to run, beside those of this wiring.
         """
         declaration = step.declaration
         name = self._free_name(declaration) if node is None else self._own_name(declaration, node)
@@ -191,8 +207,12 @@ class Wiring:
             given=tuple(given),
             positional=_positional(declaration, args),
             configured=tuple(argument for argument in step.configured if argument not in given),
+            conditions=(*self.conditions, *conditions),
+            is_named=node is not None,
         )
         self._steps[name] = step
+        for condition in self._nodes[name].conditions:
+            self._order.append((name, tuple(source for source, _ in condition.sources)))
         if step.runs_after:
             self._order.append((name, step.runs_after))
         return _handles(name, declaration, self)
@@ -200,6 +220,11 @@ class Wiring:
     def order(self, first: Any, others: tuple[Any, ...]) -> None:
         """``first`` runs after ``others``: nodes, handles or steps, resolved when the body has ended."""
         self._order.append((first, others))
+
+    def provide(self, node: str, beam_pipeline_args: tuple[str, ...]) -> None:
+        """One use of a step has options of a Beam pipeline of its own, instead of those of the step."""
+        step = replace(self._nodes[node].step, beam_pipeline_args=beam_pipeline_args)
+        self._nodes[node] = replace(self._nodes[node], step=step, beam_pipeline_args=beam_pipeline_args)
 
     def nodes(self) -> tuple[Node, ...]:
         """The finished graph, in wiring order."""

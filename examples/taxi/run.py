@@ -75,9 +75,16 @@ def taxi_pipeline(rides, trainer, gain, beam_pipeline_args):
     )
 
 
+def count(text):
+    """A number of rides, of which each split gets some."""
+    if not text.isdecimal() or int(text) < 100:
+        raise argparse.ArgumentTypeError(f"it takes 100 rides or more, not {text!r}")
+    return int(text)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=20_000, help="how many rides (default: %(default)s)")
+    parser.add_argument("--rows", type=count, default=20_000, help="how many rides (default: %(default)s)")
     parser.add_argument("--trainer", choices=[*TRAINERS], help="default: one after the other")
     parser.add_argument("--gain", type=float, default=0.02, help="what a blessed model is better by")
     parser.add_argument("--beam-args", nargs=argparse.REMAINDER, default=[], help="options of Beam; the last")

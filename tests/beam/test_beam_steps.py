@@ -1,5 +1,6 @@
 """A step annotated ``beam.Pipeline`` receives one, with the options of run, pipeline and step."""
 
+import signal
 import sys
 
 import apache_beam as beam
@@ -83,6 +84,38 @@ def test_a_bundle_that_raises_fails_the_step_and_the_next_run_executes_it(projec
     with pytest.raises(StepFailed, match="ZeroDivisionError"):
         dividing(0).run()
     assert dividing(1).run().steps["divide"].status == "completed"
+
+
+@pytest.fixture
+def _interruptible():
+    """A test run in the background of a shell ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_ctrl_c_in_a_bundle_cancels_the_run_and_the_next_one_executes_it(project):
+    def press(number):
+        signal.raise_signal(signal.SIGINT)
+        return number
+
+    @step
+    def interrupted(numbers: beam.Pipeline) -> list:
+        with numbers as running:
+            running | beam.Create([1]) | beam.Map(press if not (project / "calm").exists() else float)
+        return []
+
+    @pipeline
+    def interrupting():
+        interrupted()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupting().run()
+    run = Repository().get_runs()[-1]
+    assert (run.status, run.steps["interrupted"].status) == ("canceled", "canceled")
+    (project / "calm").touch()
+    assert interrupting().run().steps["interrupted"].status == "completed"
 
 
 @pytest.mark.parametrize(

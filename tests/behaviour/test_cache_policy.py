@@ -142,6 +142,11 @@ class TestOptions:
             CachePolicy(**{wrong: 1})
         assert f"`{right}`" in raised.value.hint
 
+    def test_options_are_given_by_name(self):
+        with pytest.raises(ConfigurationError, match="takes its options by name") as raised:
+            CachePolicy("7d")
+        assert raised.value.facts == {"found": "'7d'"}
+
     @pytest.mark.parametrize(
         ("decorator", "wrong", "right"),
         [

@@ -12,6 +12,13 @@ from zencache import DeclarationError, NotFoundError, Repository
 
 pytestmark = pytest.mark.usefixtures("project")
 
+
+@pytest.fixture
+def run_script(run_forked):
+    """Nearly every test here starts two processes or three."""
+    return run_forked
+
+
 STEPS = """
 from zencache import BaseStepConfig, CachePolicy, ExternalFile, Output, Repository
 from zencache import TrainingPipeline, pipeline, step

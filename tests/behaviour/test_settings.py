@@ -275,3 +275,11 @@ class TestWrongPlaces:
         (project / ".zencache").write_text("in the way")
         with pytest.raises(ConfigurationError, match=re.escape(".zencache")):
             Repository()
+
+
+def test_a_relative_artifact_store_is_that_of_the_working_directory_of_now(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        repository = Repository(metadata="m.db", artifacts="root")
+        assert repository.artifacts_url == str(tmp_path / name / "root")

@@ -259,6 +259,34 @@ class TestParts:
         assert renamed.cleaning().run().steps["clean"].is_cached
         assert texts(why(renamed.cleaning(" b "), "clean")) == ["parameter word: ' a ' -> ' b '"]
 
+    def test_a_script_that_was_edited_and_is_imported_now_shows_one_edit(self, run_script):
+        source = """
+            from zencache import Repository, pipeline, step
+
+            @step
+            def one() -> int:
+                return 1
+
+            @pipeline
+            def ones():
+                one()
+
+            if __name__ == "__main__":
+                ones().run()
+            """
+        run_script(source)
+        name = "script_1"
+        edited = run_script(f"""
+            import pathlib
+            file = pathlib.Path("{name}.py")
+            file.write_text(file.read_text().replace("return 1", "return 2"))
+            import {name}
+            print(*{name}.ones().run().steps["one"].why().differences, sep="\\n")
+            """)
+        assert "code: script_1.one" in edited.stdout
+        assert "(new)" not in edited.stdout
+        assert "(gone)" not in edited.stdout
+
     def test_a_module_of_classes_with_methods_of_one_name_that_was_renamed_shows_only_what_else_changed(
         self, modules
     ):

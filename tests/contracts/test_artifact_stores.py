@@ -1,19 +1,24 @@
 """What every artifact store does, run on every kind of them."""
 
-import uuid
+import os
 
 import pytest
+from artifact_kinds import KINDS, url_of
 
 from zencache.artifact_store import open_artifact_store
+from zencache.artifact_store.manifest import address
 from zencache.digest import Digest, digest_bytes
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing
 
 
-@pytest.fixture(params=["local", "memory"])
-def store(request, tmp_path):
-    return open_artifact_store(
-        str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
-    )
+@pytest.fixture(params=KINDS)
+def url(request, tmp_path, monkeypatch):
+    return url_of(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def store(url):
+    return open_artifact_store(url)
 
 
 def publish(store, files, known=None):
@@ -31,23 +36,22 @@ def payload_files(directory):
 FILES = {"a.bin": b"first", "deep/er/b.bin": b"second" * 100, "empty": b""}
 
 
-def overwrite(store, stored, path, payload):
-    """Change a file of an object behind the store's back; None removes it."""
+@pytest.fixture
+def overwrite(url):
+    """``overwrite(stored, path, payload)`` changes a file of an object behind the store's back."""
     import fsspec
 
-    filesystem, root = fsspec.core.url_to_fs(stored.uri)
-    if payload is None:
-        filesystem.rm_file(f"{root}/{path}")
-        return
-    if (
-        hasattr(filesystem, "root_marker")
-        and filesystem.protocol != "memory"
-        and "file" in filesystem.protocol
-    ):
-        import os
+    def overwrite(stored, path, payload):
+        filesystem, root = fsspec.core.url_to_fs(url)
+        file = f"{root}/{address(stored.digest)}/{path}"
+        if payload is None:
+            filesystem.rm_file(file)
+            return
+        if "://" not in url:
+            os.chmod(file, 0o644)
+        filesystem.pipe_file(file, payload)
 
-        os.chmod(f"{root}/{path}", 0o644)
-    filesystem.pipe_file(f"{root}/{path}", payload)
+    return overwrite
 
 
 def test_what_is_published_is_opened_again_byte_for_byte(store):
@@ -73,11 +77,10 @@ def test_digests_that_were_made_while_writing_are_taken(store):
     assert publish(store, FILES, known) == publish(store, FILES)
 
 
-def test_a_wrong_digest_made_while_writing_is_found_when_the_bytes_are_read(store, tmp_path):
+def test_a_wrong_digest_made_while_writing_is_found_when_the_bytes_are_read(store, url):
     stored = publish(store, {"a": b"abc"}, {"a": digest_bytes(b"xyz")})
-    other = open_artifact_store(store.url) if "://" not in store.url else store
     with pytest.raises(ArtifactDamaged):
-        other.open(stored.digest)
+        open_artifact_store(url).open(stored.digest)
 
 
 def test_an_object_that_never_was_is_missing(store):
@@ -88,35 +91,35 @@ def test_an_object_that_never_was_is_missing(store):
 
 
 @pytest.mark.parametrize("path", ["payload/a.bin", "manifest.json"])
-def test_a_lost_file_makes_the_object_missing(store, path):
+def test_a_lost_file_makes_the_object_missing(store, path, overwrite):
     stored = publish(store, FILES)
-    overwrite(store, stored, path, None)
+    overwrite(stored, path, None)
     with pytest.raises(ArtifactMissing, match=path.rpartition("/")[2]):
         store.verify(stored.digest)
 
 
-def test_a_file_of_another_size_is_found_without_reading(store):
+def test_a_file_of_another_size_is_found_without_reading(store, overwrite):
     stored = publish(store, FILES)
-    overwrite(store, stored, "payload/a.bin", b"firs")
+    overwrite(stored, "payload/a.bin", b"firs")
     with pytest.raises(ArtifactDamaged, match="4 bytes, expected 5"):
         store.verify(stored.digest)
 
 
-def test_flipped_bytes_of_the_same_size_are_found_when_opened(store):
+def test_flipped_bytes_of_the_same_size_are_found_when_opened(store, url, overwrite):
     stored = publish(store, FILES)
     store.open(stored.digest)
-    overwrite(store, stored, "payload/a.bin", b"fIrst")
+    overwrite(stored, "payload/a.bin", b"fIrst")
     with pytest.raises(ArtifactDamaged, match=r"a\.bin has digest"):
-        open_artifact_store(store.url).open(stored.digest)
+        open_artifact_store(url).open(stored.digest)
 
 
 @pytest.mark.parametrize(
     "manifest",
     [b"", b"{", b"[]", b"null", b'{"files": {"../../x": [1, "blake3:00"]}}', b'{"files": {"a": "b"}}'],
 )
-def test_a_damaged_manifest_is_damage_never_a_crash(store, manifest):
+def test_a_damaged_manifest_is_damage_never_a_crash(store, manifest, overwrite):
     stored = publish(store, FILES)
-    overwrite(store, stored, "manifest.json", manifest)
+    overwrite(stored, "manifest.json", manifest)
     with pytest.raises(ArtifactDamaged, match="manifest"):
         store.verify(stored.digest)
 
@@ -124,9 +127,9 @@ def test_a_damaged_manifest_is_damage_never_a_crash(store, manifest):
 @pytest.mark.parametrize(
     ("path", "payload"), [("payload/a.bin", b"fIrst"), ("manifest.json", b"{}"), ("payload/a.bin", None)]
 )
-def test_publishing_again_mends_what_is_damaged(store, path, payload):
+def test_publishing_again_mends_what_is_damaged(store, path, payload, overwrite):
     stored = publish(store, FILES)
-    overwrite(store, stored, path, payload)
+    overwrite(stored, path, payload)
     assert publish(store, FILES) == stored
     assert payload_files(store.open(stored.digest)) == FILES
 

@@ -1,10 +1,10 @@
 """What every metadata store remembers, run on every kind of them."""
 
-import uuid
 from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
+from metadata_servers import KINDS, metadata_url
 
 from zencache.artifact_store import open_artifact_store
 from zencache.digest import digest_bytes
@@ -17,10 +17,10 @@ MISS = Decision(Outcome.MISS, Reason.NO_ENTRY, Level.DEFAULT)
 KEY = "a" * 64
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=KINDS)
 def metadata(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/metadata.db" if request.param == "sqlite" else f"memory://{uuid.uuid4().hex}"
-    return MetadataStore(url, open_artifact_store(str(tmp_path / "artifacts")))
+    with metadata_url(request.param, tmp_path) as url:
+        yield MetadataStore(url, open_artifact_store(str(tmp_path / "artifacts")))
 
 
 def new_run(metadata, name="run", pipeline="pipe"):
@@ -122,8 +122,8 @@ def test_a_run_is_read_back_with_all_that_is_said_of_it(metadata):
 def test_the_next_run_of_a_pipeline_knows_the_keys_of_the_last(metadata):
     writer = new_run(metadata, "first")
     completed(writer)
-    assert new_run(metadata, "second").previous_run == "first"
-    assert new_run(metadata, "other", pipeline="other").previous_run == ""
+    assert new_run(metadata, "second").run.previous == "first"
+    assert new_run(metadata, "other", pipeline="other").run.previous == ""
     assert metadata.read.keys_of_run("first") == [KEY]
     assert metadata.read.keys_of_run("") == metadata.read.keys_of_run("gone") == []
 
@@ -133,6 +133,7 @@ def test_the_next_run_of_a_pipeline_knows_the_keys_of_the_last(metadata):
     [
         *(0, -1, 2**31 - 1, 2**31, 2**70, True, False, None, 0.5, 0.1 + 0.2, 1e-300, 1e22, float("inf")),
         *("", "a", "nul\0byte", "ü" * 3000, "back\\slash", [1, [2]], {"a": None}, (1, {2}), b"\0"),
+        *("\\'); DROP TABLE Artifact; --", "\x1b1", "\\" * 1990, "'\"`;--", "%5C", "日本語😀"),
     ],
 )
 def test_parameters_come_back_exactly(metadata, value):

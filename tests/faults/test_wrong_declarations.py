@@ -578,8 +578,10 @@ def test_a_wrong_switch_in_the_environment_is_an_error_before_anything_is_record
         ("[tool.zencache]\nmetadata = 5\n", "metadata = 5"),
         ("[tool.zencache\n", "pyproject.toml"),
         ('[tool]\nzencache = "here"\n', "zencache"),
+        ('[tool.zencache]\nlease_expiry = "soon"\n', "lease_expiry = 'soon'"),
+        ("[tool.zencache]\nlease_expiry = true\n", "lease_expiry = True"),
     ],
-    ids=["unknown key", "number", "no TOML", "no table"],
+    ids=["unknown key", "number", "no TOML", "no table", "text for a number", "bool for a number"],
 )
 def test_a_wrong_setting_of_the_project_is_an_error_that_names_the_file(project, text, fact):
     Path("pyproject.toml").write_text(text)
@@ -589,6 +591,17 @@ def test_a_wrong_setting_of_the_project_is_an_error_that_names_the_file(project,
 
     assert isinstance(refused.value, ConfigurationError)
     assert fact in str(refused.value)
+
+
+@pytest.mark.parametrize("seconds", ["soon", "0", "-5", "0.5", "nan", "inf"])
+def test_a_wrong_expiry_of_leases_is_an_error_that_says_what_is_expected(project, monkeypatch, seconds):
+    monkeypatch.setenv("ZENCACHE_LEASE_EXPIRY", seconds)
+
+    with pytest.raises(ConfigurationError, match="seconds, 1 or more") as refused:
+        Repository()
+
+    assert seconds in str(refused.value)
+    assert "ZENCACHE_LEASE_EXPIRY" in str(refused.value)
 
 
 @pytest.mark.parametrize("metadata", ["sqlite://file.db", "sqlite:///", "ftp://host/x", "sqlite:metadata"])

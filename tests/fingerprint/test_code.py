@@ -919,7 +919,8 @@ def test_a_constant_without_a_fingerprint_is_an_error_that_says_what_to_do(load)
         f"  module: {module.__name__}\n"
         "  variable: OUT\n"
         "  type: _io.TextIOWrapper\n"
-        "  hint: Create it inside the step, or pass what it is made from as a parameter."
+        "  hint: Create it inside the step, or pass what it is made from as a parameter.\n"
+        "  docs: troubleshooting#unfingerprintableerror"
     )
 
 

@@ -290,3 +290,21 @@ def test_a_dataclass_that_inherits_a_registered_type_has_that_materializer():
         size: int
 
     assert find(Tile) is ForSquares
+
+
+def test_every_built_in_materializer_is_known_by_name():
+    import ast
+    from pathlib import Path
+
+    from zencache.materializer import registry
+
+    found = {
+        file.stem: tuple(
+            node.name
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Materializer")
+        )
+        for file in Path(registry.__file__).parent.glob("*.py")
+        if file.stem not in ("contract", "registry")
+    }
+    assert {leaf: names for leaf, names in found.items() if names} == registry.BUILT_IN

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from adding import AddUp, MakeNumbers, Numbers, Total, adding
+from adding import AddUp, MakeNumbers, Numbers, Report, Total, adding
 
 from zencache import DeclarationError, Repository, StepFailed, pipeline, step, tfx
 from zencache.exceptions import PropertyError
@@ -454,3 +454,50 @@ def test_components_that_wait_for_each_other_are_refused(project):
     made.add_upstream_node(added)
     with pytest.raises(DeclarationError, match="wait for each other"):
         tfx.dsl.Pipeline("wrong", components=[made, added])
+
+
+def test_in_a_body_importers_resolvers_and_the_order_of_components_count(source):
+    (source / "a.txt").write_text("5")
+
+    @pipeline
+    def body():
+        numbers = tfx.dsl.Importer(source_uri=str(source), artifact_type=Numbers).outputs["result"]
+        latest = tfx.dsl.Resolver(total=tfx.dsl.Channel(type=Total, producer_component_id="AddUp"))
+        added = AddUp(numbers=numbers)
+        latest.add_upstream_node(added)
+        added.with_beam_pipeline_args(["--runner=SomeRunner"])
+        Report(
+            total=latest.outputs["total"],
+            count=added.outputs["count"],
+            mean=added.outputs["mean"],
+            names=added.outputs["names"],
+        )
+
+    bound = body()
+    assert list(bound.steps) == ["Importer", "Resolver", "AddUp", "Report"]
+    assert bound.steps["Resolver"].after == ("AddUp",)
+    assert bound.steps["AddUp"].step.beam_pipeline_args == ("--runner=SomeRunner",)
+    assert bound.run().steps["Report"].status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda made: AddUp(numbers=made), r"instead of one of its outputs[\s\S]*outputs\[.numbers.\]"),
+        (lambda made: AddUp(numbers=made.outputs), "instead of one of its outputs"),
+        (lambda made: AddUp(numbers=[made.outputs["numbers"]]), "Several outputs are given for one input"),
+        (lambda made: AddUp(numbers=tfx.dsl.Channel(type=Numbers)), "no component of the pipeline fills"),
+        (lambda made: made.outputs.numbers, r"Write `.outputs\[.numbers.\]`"),
+        (lambda made: made.outputs.number, "Did you mean `numbers`"),
+        (lambda made: made.add_upstream_node("other"), "waits for another component"),
+        (lambda made: made.with_id("a/b"), "cannot have this name"),
+        (lambda made: made.with_beam_pipeline_args("--runner=x"), "takes a list of options"),
+        (lambda made: tfx.dsl.Pipeline("p", components=made), "takes a list of components"),
+        (lambda made: tfx.dsl.Pipeline("p", components=[]), "takes a list of components"),
+        (lambda made: tfx.dsl.Pipeline("p", components=[made], enable_cache="yes"), "True, False or None"),
+        (lambda made: tfx.dsl.Importer(source_uri=None, artifact_type=Numbers), "takes a path or a URL"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused_where_it_stands(build, said):
+    with pytest.raises(DeclarationError, match=said):
+        build(MakeNumbers())

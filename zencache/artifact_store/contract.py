@@ -5,13 +5,15 @@ from __future__ import annotations
 import abc
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from zencache.artifact_store.room import Unlimited
 from zencache.digest import Digest, digest_bytes, digest_file
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
 
@@ -34,6 +36,28 @@ class StoredObject:
     uri: str
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectState:
+    """What lies at the address of an object, be it whole or not.
+
+    Args:
+        size: bytes that deleting it frees, its manifest among them.
+        changed: when it was last published, seconds since the epoch by the file system's clock; also by a
+            step that made the same bytes again and found them there.
+    """
+
+    size: int
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What deleting an object did: ``freed`` bytes; nothing if it ``is_recent``."""
+
+    freed: int
+    is_recent: bool = False
+
+
 class ArtifactStore(abc.ABC):
     """Content-addressed, immutable objects: ``objects/<aa>/<digest>/{payload/…, manifest.json}``.
 
@@ -42,6 +66,9 @@ class ArtifactStore(abc.ABC):
     """
 
     url: str
+    room: Unlimited = Unlimited()
+    # With what :func:`zencache.stores.artifact_store_at` opened it; a password of the URL is in it.
+    opening: tuple[Any, ...] = ()
 
     @abc.abstractmethod
     def stage(self) -> AbstractContextManager[Path]:
@@ -57,6 +84,7 @@ class ArtifactStore(abc.ABC):
 
         Raises:
             ArtifactStoreError: the bytes could not be written; nothing is visible.
+            QuotaExceeded: they would be more than the store may hold.
         """
 
     @abc.abstractmethod
@@ -83,6 +111,40 @@ class ArtifactStore(abc.ABC):
         """Take an unusable object out of the way, keeping its bytes for whoever wants to look."""
 
     @abc.abstractmethod
+    def examine(self, digest: Digest) -> ObjectState | None:
+        """What lies at the address of an object; None if nothing does."""
+
+    @abc.abstractmethod
+    def delete(self, digest: Digest, *, before: float) -> Deletion:
+        """Delete an object that was last published before a time; one that was published since stays.
+
+        A publish of the same bytes that runs beside it either finds the object and makes it recent, or
+        writes it anew. Where a rename is not atomic, two requests lie between looking and deleting.
+
+        Args:
+            before: seconds since the epoch.
+
+        Raises:
+            ArtifactStoreError: the store could not be written.
+        """
+
+    @abc.abstractmethod
+    def used(self) -> int:
+        """Bytes of all objects, counted one by one."""
+
+    @abc.abstractmethod
+    def changed(self, path: str) -> float:
+        """When a file or folder below the root was last written, seconds since the epoch; 0.0 without one."""
+
+    @abc.abstractmethod
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """Only one process at a time is in a block of this name: where the store can hold a lock, that is.
+
+        Raises:
+            ArtifactStoreError: another one stays in it for more than ten minutes.
+        """
+
+    @abc.abstractmethod
     def uri(self, digest: Digest) -> str:
         """The absolute address of an object."""
 
@@ -107,16 +169,18 @@ class ArtifactStore(abc.ABC):
         payload = text.encode()
         digest = digest_bytes(payload)
         path = _record_path(digest.hash)
-        try:
-            is_there = self.read_file(path) == payload
-        except OSError:
-            is_there = False
-        if not is_there:
+        if not self._freshen(path, payload):
             self.write_file(path, payload)
         return digest.hash
 
+    def _freshen(self, path: str, payload: bytes) -> bool:
+        """Whether a file is there with this content, and counts as written now; if not, write it."""
+        return False
+
     def read_record(self, reference: str) -> str:
         """The text of a record; ArtifactMissing or ArtifactDamaged if it cannot be had."""
+        if re.fullmatch(r"\w{1,20}:[0-9a-f]{64}", reference, re.ASCII) is None:
+            raise ArtifactMissing("A reference to a record is none.", facts={"record": f"{reference:.100}"})
         try:
             payload = self.read_file(_record_path(reference))
         except OSError as error:
@@ -125,7 +189,7 @@ class ArtifactStore(abc.ABC):
             ) from error
         if digest_bytes(payload).hash != reference:
             raise ArtifactDamaged("A record is damaged.", facts={"record": reference, "store": self.url})
-        return payload.decode()
+        return payload.decode("utf-8", "replace")
 
 
 def _record_path(reference: str) -> str:

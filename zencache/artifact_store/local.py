@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
+
+import filelock
 
 from zencache.artifact_store.contract import (
     ArtifactStore,
+    Deletion,
+    ObjectState,
     StoredObject,
     hash_files,
     in_threads,
@@ -21,6 +27,11 @@ from zencache.artifact_store.manifest import MANIFEST, PAYLOAD, Manifest, addres
 from zencache.digest import Digest, digest_file
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
 from zencache.owner import this_process
+from zencache.permission import folder_mode, make_file, make_folder, sealed_mode
+
+_LARGEST_MANIFEST = 1 << 29  # bytes: of some million files
+_LARGEST_FILE = 1 << 30  # bytes, of a record or a note
+_PATIENCE = 600.0  # seconds that one waits to be alone
 
 _FileState = tuple[int, int, int, int]
 
@@ -41,7 +52,7 @@ class LocalArtifactStore(ArtifactStore):
         owner = self.root / "staging" / str(this_process())
         directory = owner / uuid.uuid4().hex / PAYLOAD
         with writing(self.url, directory):
-            directory.mkdir(parents=True)
+            make_folder(directory, self._shared_as())
         try:
             yield directory
         finally:
@@ -51,17 +62,31 @@ class LocalArtifactStore(ArtifactStore):
         staged = directory.parent
         with writing(self.url, staged):
             manifest = Manifest.of(hash_files(directory, known))
-            in_threads(_seal, [directory / path for path in manifest.files])
-            (staged / MANIFEST).write_bytes(manifest.dump())
-            _seal(staged / MANIFEST)
             target = self._path(manifest.digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                self.room.claim(self, manifest.digest.size)
+            mode = sealed_mode(self.root)
+            in_threads(lambda path: _seal(path, mode), [directory / path for path in manifest.files])
+            (staged / MANIFEST).write_bytes(manifest.dump())
+            _seal(staged / MANIFEST, mode)
+            self._own_folders(directory)
+            make_folder(target.parent, self._shared_as())
             self._make_visible(staged, target, manifest)
             self._manifests[manifest.digest.hash] = manifest
             for path in manifest.files:
                 file = f"{target}/{PAYLOAD}/{path}"
                 self._verified[file] = _state(file)
         return StoredObject(manifest.digest, str(target))
+
+    def _shared_as(self) -> Path | None:
+        """The folder whose rights all below it have; none while it is not there."""
+        return self.root if self.root.exists() else None
+
+    def _own_folders(self, directory: Path) -> None:
+        """Folders inside of an object, which a step may have made, have the rights of the store."""
+        mode = folder_mode(self.root)
+        for folder, _, _ in os.walk(directory):
+            os.chmod(folder, mode)
 
     def _make_visible(self, staged: Path, target: Path, manifest: Manifest) -> None:
         for _ in range(10):
@@ -75,8 +100,12 @@ class LocalArtifactStore(ArtifactStore):
                 return
             try:
                 self.open(manifest.digest)
+                # Who deletes old objects looks at this time after having taken the object away.
+                _touch(target / MANIFEST)
             except ArtifactUnusable:
                 self.set_aside(manifest.digest)
+            except FileNotFoundError:
+                continue
             else:
                 return
         raise ArtifactStoreError(
@@ -89,11 +118,13 @@ class LocalArtifactStore(ArtifactStore):
         manifest = self._manifest(digest, target)
         for path, expected in manifest.files.items():
             try:
-                size = os.stat(f"{target}/{PAYLOAD}/{path}").st_size
-            except OSError as error:
-                raise unusable(ArtifactMissing, digest, target, f"{path}: {error.strerror}") from error
-            if size != expected.size:
-                problem = f"{path} has {size} bytes, expected {expected.size}"
+                status = os.lstat(f"{target}/{PAYLOAD}/{path}")
+            except (OSError, ValueError) as error:
+                raise unusable(ArtifactMissing, digest, target, f"{path}: {_said(error)}") from error
+            if not S_ISREG(status.st_mode):
+                raise unusable(ArtifactDamaged, digest, target, f"{path} is no file but a link or a device")
+            if status.st_size != expected.size:
+                problem = f"{path} has {status.st_size} bytes, expected {expected.size}"
                 raise unusable(ArtifactDamaged, digest, target, problem)
 
     def open(self, digest: Digest) -> Path:
@@ -119,8 +150,8 @@ class LocalArtifactStore(ArtifactStore):
         """A folder that is read as a whole must not hold what somebody wrote into it afterwards."""
         files = self._manifests[digest.hash].files
         payload = f"{target}/{PAYLOAD}"
-        for folder, _, names in os.walk(payload):
-            for name in names:
+        for folder, folders, names in os.walk(payload):
+            for name in (*names, *(name for name in folders if os.path.islink(f"{folder}/{name}"))):
                 path = os.path.relpath(f"{folder}/{name}", payload)
                 if path not in files:
                     raise unusable(ArtifactDamaged, digest, target, f"{path} does not belong to it")
@@ -132,7 +163,7 @@ class LocalArtifactStore(ArtifactStore):
             manifest = self._manifests.get(digest.hash)
             if manifest is not None and self._verified.get(file) == state:
                 return manifest
-            payload = Path(file).read_bytes()
+            payload = _read_regular(file, _LARGEST_MANIFEST)
         except OSError as error:
             raise unusable(ArtifactMissing, digest, target, f"{MANIFEST}: {error.strerror}") from error
         try:
@@ -147,9 +178,77 @@ class LocalArtifactStore(ArtifactStore):
         target = self._path(digest)
         aside = self.root / "damaged" / f"{target.name}-{uuid.uuid4().hex[:8]}"
         with writing(self.url, aside):
-            aside.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(aside.parent, self._shared_as())
             with suppress(FileNotFoundError):
                 target.rename(aside)
+                os.utime(aside)
+
+    def examine(self, digest: Digest) -> ObjectState | None:
+        return _examine(self._path(digest))
+
+    def delete(self, digest: Digest, *, before: float) -> Deletion:
+        target = self._path(digest)
+        found = _examine(target)
+        if found is None:
+            return Deletion(0)
+        if found.changed >= before:
+            return Deletion(0, is_recent=True)
+        # What lies in staging is swept if its process dies, and a rename is all or nothing.
+        aside = self.root / "staging" / str(this_process()) / uuid.uuid4().hex
+        with writing(self.url, target):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.rename(aside)
+            except FileNotFoundError:  # somebody else was faster
+                return Deletion(0)
+            taken = _examine(aside)
+            if taken is not None and taken.changed >= before:  # published between the look and the rename
+                with suppress(OSError):  # and once more since: then it is there
+                    aside.rename(target)
+                shutil.rmtree(aside, ignore_errors=True)
+                return Deletion(0, is_recent=True)
+            shutil.rmtree(aside)
+        return Deletion(found.size)
+
+    def used(self) -> int:
+        state = _examine(self.root / "objects")
+        return state.size if state is not None else 0
+
+    def changed(self, path: str) -> float:
+        try:
+            return os.stat(self.root / path).st_mtime
+        except OSError:
+            return 0.0
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        path = self.root / f"{what}.lock"
+        with writing(self.url, path):
+            self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = filelock.FileLock(path, timeout=_PATIENCE).acquire()
+        except filelock.Timeout as error:
+            raise ArtifactStoreError(
+                f"Another {what} has been at work for more than {_PATIENCE / 60:.0f} minutes.",
+                facts={"store": self.url, "lock": path},
+                hint="Wait for it, or end the process that holds the lock file open.",
+            ) from error
+        except OSError as error:
+            raise ArtifactStoreError(
+                f"The artifact store could not be locked: {error.strerror or error}.",
+                facts={"store": self.url, "lock": path},
+            ) from error
+        with lock:
+            yield
+
+    def _freshen(self, path: str, payload: bytes) -> bool:
+        try:
+            if self.read_file(path) != payload:
+                return False
+            _touch(self.root / path)
+        except OSError:
+            return False
+        return True
 
     def uri(self, digest: Digest) -> str:
         return f"{self.root}/{address(digest)}"
@@ -161,15 +260,16 @@ class LocalArtifactStore(ArtifactStore):
         target = self.root / path
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         with writing(self.url, target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent, self._shared_as())
             try:
+                make_file(partial)
                 partial.write_bytes(payload)
                 partial.replace(target)
             finally:
                 partial.unlink(missing_ok=True)
 
     def read_file(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+        return _read_regular(str(self.root / path), _LARGEST_FILE)
 
     def remove(self, path: str) -> None:
         target = self.root / path
@@ -190,11 +290,46 @@ def _state(path: str) -> _FileState:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def _seal(path: Path) -> None:
+def _examine(folder: Path) -> ObjectState | None:
+    """The size of all files below a folder, and when its manifest, or else itself, was written."""
+    try:
+        changed = os.stat(folder).st_mtime
+        size = 0
+        for parent, _, names in os.walk(folder):
+            size += sum(os.lstat(f"{parent}/{name}").st_size for name in names)
+        with suppress(FileNotFoundError):
+            changed = os.stat(folder / MANIFEST).st_mtime
+    except OSError:  # somebody deletes it just now
+        return None
+    return ObjectState(size, changed)
+
+
+def _touch(path: Path) -> None:
+    """Set a file's time to now; that of another user's file stays as it is."""
+    with suppress(PermissionError):
+        os.utime(path)
+
+
+def _read_regular(path: str, largest: int) -> bytes:
+    """A whole small file; OSError for a pipe or a device, which might never end, and for a large one."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", path)
+        if status.st_size > largest:
+            raise OSError(errno.EFBIG, f"it has more than {largest >> 20} MB", path)
+        return file.read(largest)
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _seal(path: Path, mode: int) -> None:
     """Make a file read-only and its bytes durable, so that a record never outlives what it describes."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fchmod(handle, 0o444)
+        os.fchmod(handle, mode)
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from zencache.cli import bad_data, cost, example, export, history, lineage, picture, running, trust
+from zencache.cli import (
+    bad_data,
+    cleaning,
+    cost,
+    examining,
+    example,
+    exchange,
+    export,
+    history,
+    key,
+    lineage,
+    picture,
+    running,
+    serving,
+    trust,
+)
 from zencache.cli.group import main
 
 __all__ = [
     "bad_data",
+    "cleaning",
     "cost",
+    "examining",
     "example",
+    "exchange",
     "export",
     "history",
+    "key",
     "lineage",
     "main",
     "picture",
     "running",
+    "serving",
     "trust",
 ]

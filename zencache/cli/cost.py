@@ -9,6 +9,7 @@ import click
 
 from zencache.cli.group import as_json, main
 from zencache.cli.tables import print_table
+from zencache.quantity import show_bytes
 
 
 @main.command()
@@ -37,7 +38,7 @@ def stats(pipeline: str | None, last: int, everything: bool, by_run: bool, as_js
             "failures": tally.failures,
             "took": f"{tally.seconds:.1f}s",
             "saved": tally.saved,
-            "written": _bytes(tally.bytes),
+            "written": show_bytes(tally.bytes),
         }
         for tally in tallies
     ]
@@ -46,18 +47,9 @@ def stats(pipeline: str | None, last: int, everything: bool, by_run: bool, as_js
     click.echo(
         f"{len(found.runs)} runs: {_count(total.hits, 'hit')}, {_count(total.misses, 'miss', 'misses')}, "
         f"{_count(total.failures, 'failure')}; took {total.seconds:.1f}s, saved {total.saved:.1f}s, "
-        f"wrote {_bytes(total.bytes)}."
+        f"wrote {show_bytes(total.bytes)}."
     )
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def _bytes(size: float) -> str:
-    """A size as people read it: powers of 1,000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -63,12 +63,14 @@ class Unit:
         fingerprint: 64 hex digits, over what it says and the places of what it refers to.
         content: 64 hex digits, over what it says alone. A new helper moves the places of others; only
             the content shows which unit was edited.
+        links: the positions, in :class:`Code`, of the units that it refers to.
     """
 
     label: str
     identity: str
     fingerprint: str
     content: str
+    links: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,9 @@ class _Node:
     def unit(self) -> Unit:
         said = hashlib.sha256(b"".join(self.parts))
         content = said.hexdigest()
-        said.update(encode([linked.index for linked in self.links]))
-        return Unit(self.label, f"{self.index}:{self.name}", said.hexdigest(), content)
+        places = tuple(linked.index for linked in self.links)
+        said.update(encode(list(places)))
+        return Unit(self.label, f"{self.index}:{self.name}", said.hexdigest(), content, places)
 
 
 class _Graph:

@@ -16,6 +16,7 @@ from typing import Any
 
 from zencache.digest import Digest, digest_file, fingerprint
 from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError
+from zencache.permission import make_file
 
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may not show in the time of the next one
 _ATTEMPTS = 3
@@ -170,6 +171,7 @@ class FileFingerprints:
                 return
             partial = self._memory.with_name(f".{self._memory.name}.{uuid.uuid4().hex[:8]}")
             with suppress(OSError):
+                make_file(partial)
                 partial.write_text(json.dumps(self._known, separators=(",", ":")))
                 partial.replace(self._memory)
             partial.unlink(missing_ok=True)

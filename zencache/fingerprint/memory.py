@@ -20,6 +20,8 @@ from typing import Any
 
 from blake3 import blake3
 
+from zencache.permission import make_file
+
 _LIMIT = 4 << 20  # bytes of the file; what was not used for the longest time is dropped first
 _ABANDONED = 3600  # seconds after which a file that a killed process was writing is removed
 _DIGEST = 32  # hex digits
@@ -151,6 +153,7 @@ def _write(file: Path, lines: dict[bytes, bytes]) -> None:
     _remove_abandoned(file)
     partial = _partial(file, uuid.uuid4().hex[:8])
     try:
+        make_file(partial)
         partial.write_bytes(b"".join([line + b"\n" for line in reversed(kept)]))
         os.replace(partial, file)
     except OSError:

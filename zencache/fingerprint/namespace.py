@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -131,6 +131,21 @@ def is_installed(name: str) -> bool:
     """Whether a module that may not be imported is there and not the user's, as its top package tells."""
     top = name.partition(".")[0]
     return not _is_users(name) and (top in sys.modules or top in _installed_tops)
+
+
+def has_source(name: str) -> bool:
+    """Whether a module could be imported, as its file tells; nothing of it runs."""
+    path: list[str] | None = None
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        try:
+            spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        except (ImportError, ValueError, OSError, UnicodeError):
+            return False
+        if spec is None:
+            return False
+        path = list(spec.submodule_search_locations or ())
+    return True
 
 
 def _is_users(name: str) -> bool:

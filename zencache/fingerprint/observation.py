@@ -42,6 +42,18 @@ def has_changed(file: str) -> bool:
     return noted is not None and _state(file) != noted
 
 
+def was_observed(file: str) -> bool:
+    """Whether the state of a file was noted, so that :func:`has_changed` can tell."""
+    return file in _noted
+
+
+def unobserve(file: str) -> None:
+    """A module is about to be imported anew: the state that its file has then is the one that counts."""
+    with _lock:
+        _noted.pop(file, None)
+        _modules.clear()
+
+
 def _state(file: str) -> _State | None:
     try:
         stat = os.stat(file)

@@ -43,6 +43,8 @@ class BaseMaterializer:
         artifact_type: the MLMD type of what it saves; ``"Dataset"``, ``"Model"``, ``"Metrics"`` and
             ``"Statistics"`` are MLMD's own system types.
         format: raised when the files change their meaning; part of the cache key.
+        runs_code: whether loading may run code that the files name, as a pickle does. Such a one is used only
+            where a step, or the reader, asks for it by name; what is recorded is not enough.
 
     Example::
 
@@ -61,6 +63,7 @@ class BaseMaterializer:
     exact: ClassVar[bool] = False
     artifact_type: ClassVar[str | ArtifactType] = "Artifact"
     format: ClassVar[int] = 1
+    runs_code: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

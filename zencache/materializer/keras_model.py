@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -80,14 +81,32 @@ def _load(path: Path, kind: type) -> Any:
     # Keras finds a class of the user's only if it is registered; the step's own type we know.
     custom_objects = {} if built_in else {kind.__name__: kind}
     with zipfile.ZipFile(path) as archive, _open_weights(archive) as weights:
-        if not _never_stepped(weights):
-            return keras.saving.load_model(path, custom_objects)
         config = json.loads(archive.read(_CONFIG))
+        _require_harmless(config)
+        if not _never_stepped(weights):
+            return keras.saving.load_model(path, custom_objects, safe_mode=True)
     # Keras would warn that it cannot load the state of an optimizer that has none yet.
-    model = keras.saving.load_model(path, custom_objects, compile=False)
+    model = keras.saving.load_model(path, custom_objects, compile=False, safe_mode=True)
     with keras.saving.custom_object_scope(custom_objects):
         model.compile_from_config(config["compile_config"])
     return model
+
+
+def _require_harmless(config: Any) -> None:
+    """Raise if a config holds code, or names a module that this program has not imported.
+
+    Keras refuses the first unless a program has switched that off, and old versions import the second.
+    """
+    for serialized in _objects(config):
+        module = str(serialized.get("module") or "keras")
+        if serialized["class_name"] == "__lambda__":
+            raise MaterializerError("A Keras model holds a lambda, which is code in its file.", hint=_HINT)
+        if module.partition(".")[0] not in ("keras", "builtins") and module not in sys.modules:
+            raise MaterializerError(
+                "A Keras model names a module that this program has not imported.",
+                facts={"module": f"{module:.200}", "class": f"{serialized['class_name']!s:.200}"},
+                hint="If you know it, import it before the model is loaded.",
+            )
 
 
 def _same(model: Any, other: Any) -> bool:

@@ -26,6 +26,8 @@ class PickleMaterializer(BaseMaterializer):
         def fit(X: np.ndarray) -> LogisticRegression: ...
     """
 
+    runs_code = True
+
     def save(self, value: Any, directory: Path) -> Mapping[str, Digest]:
         with (directory / _FILE).open("wb") as file, writing(value):
             sink = HashingFile(file)

@@ -15,7 +15,7 @@ from typing import Any
 import typing_extensions
 
 from zencache.exceptions import MaterializerError
-from zencache.fingerprint.namespace import is_installed
+from zencache.fingerprint.namespace import has_source, is_installed
 from zencache.materializer.contract import (
     ArtifactType,
     BaseMaterializer,
@@ -29,9 +29,11 @@ __all__ = [
     "artifact_type_of",
     "by_name",
     "find",
+    "has_materializer",
     "is_there",
     "name_of",
     "register",
+    "registered",
     "require_type",
     "require_value",
     "type_by_name",
@@ -52,6 +54,25 @@ _LEAVES = {
     "zencache": ("reference", "examples"),
 }
 _EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables", "parquet": "tables"}
+
+# Leaf -> its materializers, which are known to be there without importing what they need.
+BUILT_IN = {
+    "arrow_table": ("ArrowMaterializer",),
+    "examples": ("ExamplesMaterializer",),
+    "folder": ("FolderMaterializer",),
+    "json_value": ("JsonMaterializer",),
+    "keras_model": ("KerasMaterializer",),
+    "numpy_array": ("ArrayMaterializer", "ScalarMaterializer"),
+    "parquet": ("ParquetMaterializer",),
+    "pickled": ("PickleMaterializer",),
+    "plain": ("TextMaterializer", "BytesMaterializer"),
+    "reference": ("ReferenceMaterializer",),
+    "structured": ("PydanticMaterializer", "DataclassMaterializer"),
+    "tabular": ("PandasMaterializer",),
+}
+_BUILT_IN_NAMES = frozenset(
+    f"zencache.materializer.{leaf}:{name}" for leaf, names in BUILT_IN.items() for name in names
+)
 
 # What an abstract annotation stands for.
 _CONCRETE: dict[Any, type] = {
@@ -126,13 +147,31 @@ def name_of(materializer: BaseMaterializer | type[BaseMaterializer]) -> str:
 def by_name(name: str) -> type[BaseMaterializer]:
     """The materializer that was recorded under a name.
 
+    One that this program has registered is taken for it where only the module has another name, as when a
+    module runs as a script.
+
     Raises:
         MaterializerError: its module or its name is gone, or is something else now.
     """
-    found = type_by_name(name)
+    known = () if name.partition(":")[0] in sys.modules else user_materializers()
+    found = type_by_name(name, known)
     if not issubclass(found, BaseMaterializer):
         raise MaterializerError("A recorded materializer is something else now.", facts={"name": name})
     return found
+
+
+def has_materializer(name: str, candidates: Iterable[type] = ()) -> bool:
+    """Whether :func:`by_name` would find a materializer; a built-in one is not imported for it."""
+    if name in _BUILT_IN_NAMES:
+        return True
+    module_name, _, qualname = name.partition(":")
+    if module_name not in sys.modules and name not in _declared:
+        return any(candidate.__qualname__ == qualname for candidate in candidates)
+    try:
+        by_name(name)
+    except MaterializerError:
+        return name.startswith("__main__:") and is_there(name, candidates)
+    return True
 
 
 def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
@@ -144,7 +183,7 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
             after it moved to another module, or when it lived in ``__main__``.
 
     Raises:
-        MaterializerError: the module or the name is gone, or is no type now.
+        MaterializerError: the module is not imported, or the name is gone, or is no type now.
     """
     module_name, _, qualname = name.partition(":")
     same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
@@ -153,9 +192,13 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
             return candidate
     if same:
         return same[0]
+    if name in _declared and module_name not in sys.modules:
+        return _declared[name]
     try:
-        found = _attribute(importlib.import_module(module_name), qualname)
-    except Exception as error:  # importing a user's module may raise anything
+        found = _attribute(_module(module_name), qualname)
+    except MaterializerError:
+        raise
+    except Exception as error:  # importing a module may raise anything
         if name in _declared:
             return _declared[name]
         raise MaterializerError(
@@ -168,22 +211,44 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
     return found
 
 
+def _module(name: str) -> types.ModuleType:
+    """A module that a record names: it is not imported for that alone, unless zencache itself knows it.
+
+    An import runs the code of a module, and whoever can write a record could choose which.
+    """
+    module = sys.modules.get(name)
+    if module is not None:
+        return module
+    top = name.partition(".")[0]
+    if "__main__" not in name.split(".") and (
+        top in _LEAVES or (top in sys.modules and is_installed(name) and name.isascii())
+    ):
+        return importlib.import_module(name)
+    raise MaterializerError(
+        "A record names a module that this program has not imported, and a record alone is no reason to.",
+        facts={"module": f"{name:.200}"},
+        hint="If you know it, import it before you read; else somebody may have changed the record.",
+    )
+
+
 def is_there(name: str, candidates: Iterable[type] = ()) -> bool:
     """Whether :func:`type_by_name` would find a type, as far as that is known without a slow import.
 
-    An installed package is not imported for it: a run that is all cached needs no TensorFlow. What a
+    Nothing is imported for it: a run that is all cached needs no TensorFlow. What a
     script recorded as its own is found among the candidates when the script is imported instead, and
     from then on without them.
     """
     module_name, _, qualname = name.partition(":")
-    if module_name not in sys.modules and is_installed(module_name):
+    same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
+    if same and module_name == "__main__":
+        _declared[name] = same[0]
+    if module_name not in sys.modules and (is_installed(module_name) or has_source(module_name)):
+        if same:  # the module runs as a script
+            _declared[name] = same[0]
         return True
     try:
         type_by_name(name)
     except MaterializerError:
-        same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
-        if same and module_name == "__main__":
-            _declared[name] = same[0]
         return name in _declared or any(type_name(candidate) == name for candidate in same)
     return True
 

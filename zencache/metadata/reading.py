@@ -1,16 +1,21 @@
-"""Asking the metadata store: cache entries by key, runs, executions and artifacts."""
+"""Asking the metadata store: runs, executions, artifacts, and what people have said of them."""
 
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from zencache.entity import Acceptance, Artifact, CacheEntry, Edge, Execution, PipelineRun, Quarantine
+from zencache.entity import (
+    Acceptance,
+    Artifact,
+    Execution,
+    Pin,
+    PipelineRun,
+    Quarantine,
+)
 from zencache.metadata import codec, schema
-from zencache.metadata.codec import Records
-from zencache.metadata.connection import Connection
+from zencache.metadata.entries import EntryReader
 from zencache.metadata.foreign import (
     Membership,
     Place,
@@ -19,55 +24,29 @@ from zencache.metadata.foreign import (
     is_our_run,
     unlinked_pipeline,
 )
+from zencache.metadata.survey import Survey, survey
 
-_CHUNK = 5_000  # ids asked for in one call
 _FIRST_PAGE = 50
 _MANY = 20  # runs by name, above which all are listed
+_DOOMED = (3, 4)  # the numbers of MLMD's states MARKED_FOR_DELETION and DELETED
 _PAGE = 500  # executions or artifacts in memory at a time, where all of them are gone through
 
 
-class Reader:
+class Reader(EntryReader):
     """Every look-up goes by indexed ids, many at once, so that its cost does not grow with history."""
-
-    def __init__(self, connection: Connection, records: Records):
-        self._connection = connection
-        self._records = records
-
-    def entries(self, cache_keys: Sequence[str]) -> dict[str, CacheEntry]:
-        """The newest entry of each key that has one: three calls for any number of keys."""
-        contexts = self._contexts_by_external_ids([schema.entry_id(key) for key in cache_keys])
-        pointers = {context.name: _pointer(context) for context in contexts}
-        found = {key: pointer for key, pointer in pointers.items() if pointer is not None}
-        outputs = self._edges([execution_id for execution_id, _, _, _ in found.values()])
-        return {
-            key: CacheEntry(key, execution_id, duration, finished, outputs[execution_id][1], node)
-            for key, (execution_id, duration, finished, node) in found.items()
-        }
-
-    def all_entries(self, cache_key: str) -> list[CacheEntry]:
-        """Every entry of one key, newest first; for when the newest turns out to be unusable."""
-        contexts = self._contexts_by_external_ids([schema.entry_id(cache_key)])
-        if not contexts:
-            return []
-        executions = self._call(lambda store: store.get_executions_by_context(contexts[0].id))
-        complete = [e for e in executions if e.last_known_state == e.State.Value("COMPLETE")]
-        complete.sort(key=lambda e: (e.last_update_time_since_epoch, e.id), reverse=True)
-        edges = self._edges([e.id for e in complete])
-        return [
-            CacheEntry(
-                cache_key,
-                e.id,
-                e.custom_properties[schema.DURATION].double_value,
-                e.last_update_time_since_epoch / 1000,
-                edges[e.id][1],
-            )
-            for e in complete
-        ]
 
     def last_run(self, pipeline: str) -> str:
         """The name of the last run of a pipeline; empty if there is none."""
         context = self._context(schema.PIPELINE, pipeline)
         return codec.get_text(context.custom_properties, schema.LAST_RUN) if context else ""
+
+    def last_keys(self, pipeline: str) -> list[str]:
+        """The cache keys of the last run of a pipeline: what to ask for ahead of the next one."""
+        context = self._context(schema.PIPELINE, pipeline)
+        if context is None:
+            return []
+        noted = codec.get_last_keys(context)
+        return noted or self.keys_of_run(codec.get_text(context.custom_properties, schema.LAST_RUN))
 
     def keys_of_run(self, run: str) -> list[str]:
         """The cache keys that a run had: what to ask for ahead of the next one of its pipeline."""
@@ -86,6 +65,20 @@ class Reader:
         """Every quarantine, oldest first, lifted ones too."""
         contexts = self._call(lambda store: store.get_contexts_by_type(schema.QUARANTINE))
         return [codec.get_quarantine(context) for context in sorted(contexts, key=_id)]
+
+    def pins(self) -> list[Pin]:
+        """Every pin, oldest first, lifted ones too."""
+        contexts = self._call(lambda store: store.get_contexts_by_type(schema.PIN))
+        return [codec.get_pin(context) for context in sorted(contexts, key=_id)]
+
+    def survey(self) -> Survey:
+        """All artifacts and who used them when: for what goes through everything."""
+        return survey(self._connection)
+
+    def doomed(self, artifact_ids: Collection[int]) -> set[int]:
+        """Those of some artifacts that are marked for deletion, or deleted, now."""
+        protos = self._in_chunks(artifact_ids, lambda store, ids: store.get_artifacts_by_id(ids))
+        return {proto.id for proto in protos if proto.state in _DOOMED}
 
     def quarantined(self, quarantine: Quarantine) -> list[int]:
         """The ids of the artifacts that are known to have the content of a quarantine."""
@@ -258,25 +251,6 @@ class Reader:
             (row.id for row in self._call(lambda store: listing(store, list_options=newest))), default=0
         )
 
-    def artifacts_by_id(self, artifact_ids: Iterable[int]) -> dict[int, Artifact]:
-        protos = self._in_chunks(artifact_ids, lambda store, ids: store.get_artifacts_by_id(ids))
-        return {proto.id: codec.get_artifact(proto) for proto in protos}
-
-    def edges_of_artifacts(self, artifact_ids: Iterable[int]) -> list[Edge]:
-        """Every execution that took or made one of some artifacts."""
-        return _as_edges(self._in_chunks(artifact_ids, lambda s, ids: s.get_events_by_artifact_ids(ids)))
-
-    def edges_of_executions(self, execution_ids: Iterable[int]) -> list[Edge]:
-        """Every artifact that one of some executions took or made."""
-        return _as_edges(self._in_chunks(execution_ids, lambda s, ids: s.get_events_by_execution_ids(ids)))
-
-    def _in_chunks(self, ids: Iterable[int], call: Callable[..., Any]) -> Iterator[Any]:
-        """Rows by id, in ascending order of the ids, some thousands in a call."""
-        wanted = sorted(set(ids))
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            yield from self._call(functools.partial(call, ids=chunk))
-
     def _executions(
         self, call: Callable[[Any], Any], membership: Membership | None = None, run_id: int | None = None
     ) -> list[Execution]:
@@ -304,54 +278,6 @@ class Reader:
             return codec.get_execution(proto, self._records, brief=brief, **sides)
         return foreign_execution(proto, place=place, **sides)
 
-    def _edges(
-        self, execution_ids: Sequence[int]
-    ) -> dict[int, tuple[dict[str, Artifact], dict[str, Artifact]]]:
-        """``(inputs, outputs)`` by name for each execution: two calls for any number of them."""
-        edges: dict[int, tuple[dict[str, Artifact], dict[str, Artifact]]] = {
-            id_: ({}, {}) for id_ in execution_ids
-        }
-        if not execution_ids:
-            return edges
-        found = self.edges_of_executions(execution_ids)
-        artifacts = self.artifacts_by_id(edge.artifact_id for edge in found)
-        for edge in found:
-            artifact = artifacts.get(edge.artifact_id)
-            if artifact is not None:
-                side = edges[edge.execution_id][edge.is_output]
-                for name in edge.names:
-                    side[_free_name(side, name, artifact)] = artifact
-        return edges
-
-    def _context(self, type_name: str, name: str) -> Any:
-        return self._call(lambda store: store.get_context_by_type_and_name(type_name, name))
-
-    def _contexts_by_external_ids(self, external_ids: Sequence[str]) -> list[Any]:
-        from ml_metadata import errors
-
-        if not external_ids:
-            return []
-        try:
-            return list(self._call(lambda store: store.get_contexts_by_external_ids(list(external_ids))))
-        except errors.NotFoundError:
-            return []
-
-    def _call(self, call: Callable[[Any], Any]) -> Any:
-        return self._connection.read(call)
-
-
-def _as_edges(events: Iterable[Any]) -> list[Edge]:
-    return [edge for event in events if (edge := codec.get_edge(event)) is not None]
-
-
-def _free_name(side: Mapping[str, Artifact], name: str, artifact: Artifact) -> str:
-    """The name, with a number behind it where another tool gave the same one to several artifacts."""
-    free, count = name, 1
-    while free in side and side[free].id != artifact.id:
-        count += 1
-        free = f"{name}_{count}"
-    return free
-
 
 def _artifacts_of_context(store: Any, context_id: int) -> Any:
     return store.get_artifacts_by_context(context_id)
@@ -359,13 +285,3 @@ def _artifacts_of_context(store: Any, context_id: int) -> Any:
 
 def _id(proto: Any) -> int:
     return int(proto.id)
-
-
-def _pointer(context: Any) -> tuple[int, float, float, str] | None:
-    """Execution id, duration, time and node of the newest entry, to which the context of a key points."""
-    try:
-        found = json.loads(codec.get_text(context.custom_properties, schema.ENTRY))
-        node = str(found.get("node", ""))
-        return int(found["execution"]), float(found["duration"]), float(found["finished"]), node
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return None

@@ -22,7 +22,9 @@ NODE = "node"
 EXECUTION_CACHE = "execution_cache"
 ACCEPTANCE = "zencache_acceptance"
 QUARANTINE = "zencache_quarantine"
-CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE, ACCEPTANCE, QUARANTINE)
+LEASE = "zencache_lease"
+PIN = "zencache_pin"
+CONTEXT_TYPES = (PIPELINE, PIPELINE_RUN, NODE, EXECUTION_CACHE, ACCEPTANCE, QUARANTINE, LEASE, PIN)
 
 PREFIX = "zencache_"
 # On acceptances.
@@ -35,6 +37,9 @@ WHEN = "zencache_when"
 REVOKED = "zencache_revoked"
 # On quarantines, which share the last four with acceptances.
 LIFTED = "zencache_lifted"
+# On pins, which share reason, by, when and lifted with quarantines.
+PINNED_KIND = "zencache_pinned"
+PINNED_TARGET = "zencache_target"
 # On executions.
 CACHE_KEY = "zencache_cache_key"
 KEY_PARTS = "zencache_key_parts"
@@ -43,11 +48,17 @@ DECISION = "zencache_decision"
 DURATION = "zencache_duration"
 SOURCE = "zencache_source_execution"
 ERROR = "zencache_error"
+TRIES = "zencache_tries"
 UNTRACKED = "zencache_untracked"
 NOT_KEPT = "zencache_not_kept"
 BEAM_PIPELINE_ARGS = "zencache_beam_pipeline_args"
 TRACEBACK = "zencache_traceback"
 PARAMETERS = "zencache_parameters"
+# On executions, runs, acceptances and given values that are signed; in the pointer of an entry as well.
+SIGNATURE = "zencache_signature"
+# On what was copied from another metadata store: executions and runs; and when the original was completed.
+ORIGIN = "zencache_origin"
+FINISHED = "zencache_finished"
 # On executions that ran and on runs.
 FACTS = "zencache_facts"
 # On artifacts.
@@ -59,9 +70,17 @@ PYTHON_TYPE = "zencache_python_type"
 LOST = "zencache_lost"
 CONFIGURATION = "zencache_materializer_configuration"
 PROPERTIES = "zencache_properties"
-# On contexts.
+REMOVED_WHY = "zencache_removed_why"
+REMOVED_BY = "zencache_removed_by"
+REMOVED_WHEN = "zencache_removed_when"
+REMOVED_OWNER = "zencache_removed_owner"
+# On leases.
+HOLDER = "zencache_holder"
+BEAT = "zencache_beat"
+# On other contexts.
 ENTRY = "zencache_entry"
 LAST_RUN = "zencache_last_run"
+LAST_KEYS = "zencache_last_keys_"  # and a number: the keys of the last run, as many as a text may hold
 PREVIOUS = "zencache_previous_run"
 PIPELINE_OF_RUN = "zencache_pipeline"
 STATUS = "zencache_status"
@@ -69,6 +88,7 @@ STARTED = "zencache_started"
 ENDED = "zencache_ended"
 SAVED = "zencache_saved"
 OPTIONS = "zencache_options"
+SKIPPED = "zencache_skipped"
 DEFINITION = "zencache_definition"
 
 MAX_NAME = 255  # bytes, of names and external ids; MySQL and PostgreSQL refuse more
@@ -90,6 +110,11 @@ def entry_id(cache_key: str) -> str:
     return f"zencache:{cache_key}"
 
 
+def lease_id(cache_key: str, generation: int) -> str:
+    """The external id of one generation of a key's lease: its uniqueness is what lets only one hold it."""
+    return f"zencache:lease:{cache_key}:{generation}"
+
+
 def node_id(name: str) -> str:
     """The external id of a node's context, whose name is ``<pipeline>.<node>``."""
     return f"zencache:node:{fingerprint(name)}"
@@ -98,6 +123,19 @@ def node_id(name: str) -> str:
 def value_id(digest: str, materializer: str, python_type: str) -> str:
     """The external id of the artifact of a value that was given to a pipeline, not made by a step."""
     return f"zencache:value:{fingerprint((digest, materializer, python_type))}"
+
+
+_OUTPUT = "zencache:output:"
+
+
+def output_id(execution_id: int, name: str) -> str:
+    """The external id of what an execution made under a name: made twice, it is refused the second time."""
+    return f"{_OUTPUT}{execution_id}:{fingerprint(name)}"
+
+
+def is_local(external_id: str) -> bool:
+    """Whether an external id says something in its own metadata store only."""
+    return external_id.startswith(_OUTPUT)
 
 
 def context_type_ids(connection: Connection) -> dict[str, int]:
@@ -116,18 +154,55 @@ def context_type_ids(connection: Connection) -> dict[str, int]:
     return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
 
 
+def register_at_once(connection: Connection, steps: Mapping[str, str | None]) -> None:
+    """Register the types that a run takes in one call; where that fails, they are found one by one."""
+    from ml_metadata import errors
+    from ml_metadata.proto import metadata_store_service_pb2 as service
+
+    known = connection.type_ids
+    contexts = [name for name in CONTEXT_TYPES if ("context", name) not in known]
+    executions = [name for name in steps if ("execution", name) not in known]
+    if not contexts or not executions:  # one kind is listed in one call, too
+        return
+
+    def register(store: Any) -> Any:
+        request = service.PutTypesRequest(can_add_fields=True, can_omit_fields=True)
+        for name in contexts:
+            request.context_types.add().name = name
+        for name in executions:
+            request.execution_types.add().CopyFrom(_execution_type(name, steps[name]))
+        response = service.PutTypesResponse()
+        store._call("PutTypes", request, response)
+        return response
+
+    try:
+        answer = connection.write(register)
+    except (
+        errors.AlreadyExistsError,
+        MetadataStoreError,
+    ):  # another tool's type of the name has another base
+        return
+    _remember(connection, "context", dict(zip(contexts, answer.context_type_ids, strict=True)))
+    _remember(connection, "execution", dict(zip(executions, answer.execution_type_ids, strict=True)))
+
+
+def _execution_type(name: str, base: str | None) -> Any:
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    kind = proto.ExecutionType(name=name)
+    if base is not None:
+        kind.base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
+    return kind
+
+
 def execution_type_ids(connection: Connection, steps: Mapping[str, str | None]) -> Mapping[str, int]:
     """Step -> id of its execution type, registered with its system base type, if any, if need be."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
 
     def register(store: Any) -> None:
         known = {kind.name: kind.id for kind in store.get_execution_types()}
         for name, base in steps.items():
             if name not in known:
-                kind = proto.ExecutionType(name=name)
-                if base is not None:
-                    kind.base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
-                known[name] = store.put_execution_type(kind)
+                known[name] = store.put_execution_type(_execution_type(name, base))
         _remember(connection, "execution", known)
 
     if any(("execution", name) not in connection.type_ids for name in steps):

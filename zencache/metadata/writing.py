@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from zencache.entity import Acceptance, Artifact, Execution, PipelineRun, Quarantine, Status
+from zencache.entity import Artifact, Execution, Lease, PipelineRun, Status
 from zencache.materializer import ArtifactType
 from zencache.metadata import codec, schema
 from zencache.metadata.codec import Records
 from zencache.metadata.connection import Connection
+from zencache.metadata.contexts import RunContexts
+from zencache.metadata.leasing import LeaseLost, LeaseTaken, find_contexts, lease_context
+from zencache.signing import Trust, entry_statement, value_statement
+
+T = TypeVar("T")
 
 
 class RunWriter:
     """Writes what happens in one run.
 
-    The contexts of the pipeline and of the run go with every write, whole: a context that is put with
-    its id is replaced in the same transaction, and one without is created in it.
-
     Args:
         steps: the name of each step of the run -> its MLMD system type, such as ``Train``, if it has one.
-
-    Attributes:
-        previous_run: the name of the pipeline's last run before this one; empty if there was none.
+        trust: with which key its records are signed.
     """
 
     def __init__(
@@ -36,32 +34,76 @@ class RunWriter:
         run: PipelineRun,
         steps: Mapping[str, str | None],
         pipeline: Any,
+        trust: Trust,
     ):
         self._connection = connection
+        self._trust = trust
         self._records = records
-        self._pipeline = pipeline
-        self._pipeline_id: int | None = None if pipeline is None else pipeline.id
-        self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
-        self._run = replace(run, previous=self.previous_run)
+        self._contexts = RunContexts(connection, records, run, pipeline, trust)
         self._steps = steps
         self._type_ids: Mapping[str, int] | None = None
         self._names: dict[str, int] = {}
-        self._run_context: Any = None
 
     @property
     def run(self) -> PipelineRun:
-        return self._run
+        return self._contexts.run
+
+    @property
+    def recorded(self) -> PipelineRun:
+        """The run as it reads in the metadata store, once it has ended."""
+        return self._contexts.recorded
+
+    def last_keys(self) -> list[str]:
+        """The cache keys that the last run of the pipeline had: what to ask for ahead."""
+        return self._contexts.last_keys()
+
+    def node_names(self, nodes: Iterable[str]) -> list[str]:
+        """The names of the contexts of some nodes."""
+        return [self._contexts.node_name(node) for node in nodes]
 
     @property
     def is_recorded(self) -> bool:
-        return self._run.id != 0
+        return self._contexts.is_recorded
 
     def register(self, execution: Execution) -> Execution:
-        """Record that a step's body starts, with its inputs."""
-        (recorded,) = self._put(
-            [self._proto(execution)], [], self._input_edges([execution]), [execution.node]
-        )
-        return replace(execution, id=recorded)
+        """Record that a step's body starts, with its inputs, and take the lease that it asks for with it.
+
+        Raises:
+            LeaseTaken: that generation of the lease exists; nothing is recorded.
+        """
+        execution_proto, edges = self._proto(execution), self._input_edges([execution])
+        lease = execution.lease
+
+        def put(store: Any) -> Execution:
+            contexts = self._contexts.of([execution.node])
+            if lease is not None:
+                contexts.append(lease_context(self._connection, lease))
+                held = held_now(store)
+                if held is not None and held.token != lease.token:
+                    raise LeaseTaken(held)
+                if held is not None and (known := found(store)) is not None:
+                    return known
+            (execution_id,), _, ids = self._send(store, [execution_proto], [], contexts, edges)
+            taken = None if lease is None else replace(lease, id=ids[-1])
+            return replace(execution, id=execution_id, lease=taken)
+
+        def found(store: Any) -> Execution | None:
+            ids = self._known_ids(store, [execution_proto])
+            if ids is None or lease is None:
+                return None if ids is None else replace(execution, id=ids[0])
+            held = held_now(store)
+            return None if held is None else replace(execution, id=ids[0], lease=replace(lease, id=held.id))
+
+        def held_now(store: Any) -> Lease | None:
+            assert lease is not None
+            ids = [schema.lease_id(lease.cache_key, lease.generation)]
+            return next(map(codec.get_lease, find_contexts(store, ids).values()), None)
+
+        try:
+            return self._unique(put, found)
+        except LeaseTaken:
+            self._names[execution.node] -= 1
+            raise
 
     def complete(
         self, execution: Execution, outputs: Mapping[str, Artifact], types: Mapping[str, ArtifactType]
@@ -69,13 +111,16 @@ class RunWriter:
         """Record success: state, outputs, events and, if it is kept, the cache entry, in one transaction.
 
         An output that is recorded already, as one that was resolved, is only pointed to, as TFX does it.
+
+        Raises:
+            LeaseLost: another run has taken the execution's lease over; nothing is recorded.
         """
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         new = {name: artifact for name, artifact in outputs.items() if not artifact.id}
         protos = [
             codec.put_artifact(
-                proto.Artifact(),
+                proto.Artifact(external_id=schema.output_id(execution.id, name)),
                 artifact,
                 schema.artifact_type_id(self._connection, types[name]),
                 types[name].properties,
@@ -90,25 +135,70 @@ class RunWriter:
             for name, artifact in outputs.items()
             if artifact.id
         ]
+        execution = self._signed(replace(execution, finished=time.time()), outputs)
         execution_proto = self._proto(execution)
 
         def put(store: Any) -> list[int]:
-            contexts = self._contexts([execution.node])
+            contexts = self._contexts.of([execution.node])
+            others = (
+                [] if execution.lease is None else [lease_context(self._connection, execution.lease.ended)]
+            )
             if not execution.not_kept:
-                contexts.append(self._cache_context(store, execution))
+                names = list(new) if len(new) == len(outputs) else None
+                others.append(self._contexts.entry(execution, names))
+            there = find_contexts(store, [context.external_id for context in others]) if others else {}
+            if execution.lease is not None and self._has_ended(execution.lease, there):
+                ids = found(store)
+                if ids is not None:
+                    return ids
+            for context in others:
+                if context.external_id in there:
+                    context.id = there[context.external_id].id
+            contexts += others
             return self._send(store, [execution_proto], protos, contexts, edges)[1]
 
-        artifact_ids = self._connection.write(put)
+        def found(store: Any) -> list[int] | None:
+            (known,) = store.get_executions_by_id([execution.id])
+            if known.last_known_state != execution_proto.last_known_state:
+                return None
+            self._contexts.adopt(store)
+            ids = (
+                {a.external_id: a.id for a in store.get_artifacts_by_external_ids(external_ids)}
+                if new
+                else {}
+            )
+            return [ids[external_id] for external_id in external_ids]
+
+        external_ids = [artifact.external_id for artifact in protos]
+        artifact_ids = self._unique(put, found)
         recorded = {
             name: replace(artifact, id=artifact_id)
             for (name, artifact), artifact_id in zip(new.items(), artifact_ids, strict=True)
         }
         return replace(execution, outputs={name: recorded.get(name, outputs[name]) for name in outputs})
 
+    def _signed(self, execution: Execution, outputs: Mapping[str, Artifact]) -> Execution:
+        for artifact in outputs.values():
+            self._trust.note(value_statement(artifact))
+        if execution.not_kept:
+            return execution
+        statement = entry_statement(execution.cache_key, execution.finished, execution.inputs, outputs)
+        return replace(execution, signature=self._trust.sign(statement))
+
     def end(self, execution: Execution, traceback: str = "") -> None:
-        """Record that a step failed or was canceled."""
+        """Record that a step failed or was canceled, and release its lease if it still has it."""
         edges = [] if execution.id else self._input_edges([execution])
-        self._put([self._proto(execution, traceback)], [], edges, [execution.node])
+        execution_proto = self._proto(execution, traceback)
+
+        def put(store: Any) -> list[int]:
+            contexts = self._contexts.of([execution.node])
+            if execution.lease is not None:
+                ended = lease_context(self._connection, execution.lease.ended)
+                if not find_contexts(store, [ended.external_id]):
+                    contexts.append(ended)
+            return self._send(store, [execution_proto], [], contexts, edges)[0]
+
+        self._unique(put, lambda store: self._known_ids(store, [execution_proto]))
 
     def hits(self, executions: Sequence[Execution]) -> list[Execution]:
         """Record cached executions, all of them in two calls."""
@@ -120,8 +210,8 @@ class RunWriter:
             for name, artifact in execution.outputs.items():
                 edges.append((index, None, codec.put_event(proto.Event(), [name], "OUTPUT", artifact.id)))
         execution_ids = self._put(protos, [], edges, [])
-        nodes = self._node_ids([execution.node for execution in executions])
-        outputs = {(a.id, self._run.id) for execution in executions for a in execution.outputs.values()}
+        nodes = self._contexts.node_ids([execution.node for execution in executions])
+        outputs = {(a.id, self.run.id) for execution in executions for a in execution.outputs.values()}
         for execution in executions:  # what another node made becomes this node's output, too
             if not self._is_of_same_node(execution):
                 outputs |= {(a.id, nodes[execution.node]) for a in execution.outputs.values()}
@@ -137,9 +227,13 @@ class RunWriter:
 
     def finish(self, run: PipelineRun, *, write: bool = True) -> None:
         """The run has ended. ``write=False`` when the next write will carry this with it."""
-        self._run = replace(run, id=self._run.id)
+        self._contexts.run = replace(run, id=self.run.id)
         if write:
             self._put([], [], [], [])
+
+    def reopen(self) -> None:
+        """The run goes on after it was recorded as ended."""
+        self._contexts.run = replace(self.run, status=Status.RUNNING, ended=None)
 
     def value(self, artifact: Artifact, artifact_type: ArtifactType, external_id: str) -> Artifact:
         """Record an artifact that no step made: a value that was given to the pipeline."""
@@ -147,6 +241,7 @@ class RunWriter:
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         type_id = schema.artifact_type_id(self._connection, artifact_type)
+        artifact = replace(artifact, signature=self._trust.sign(value_statement(artifact)))
         empty = proto.Artifact(external_id=external_id)
         recorded = codec.put_artifact(empty, artifact, type_id, artifact_type.properties)
         try:
@@ -156,13 +251,58 @@ class RunWriter:
             artifact_id = found.id
         return replace(artifact, id=artifact_id)
 
+    def _has_ended(self, lease: Lease, found: Mapping[str, Any]) -> bool:
+        """Whether the holder of a lease has ended it, by this very call, whose answer was lost.
+
+        Raises:
+            LeaseLost: somebody else has.
+        """
+        context = found.get(schema.lease_id(lease.cache_key, lease.generation + 1))
+        if context is None:
+            return False
+        other = codec.get_lease(context)
+        if other.token == lease.token:
+            return True
+        raise LeaseLost(other)
+
+    def _unique(self, put: Callable[[Any], T], found: Callable[[Any], T | None]) -> T:
+        """Write what can be there only once.
+
+        Args:
+            put: looks at what is there, and writes.
+            found: what ``put`` would have returned if it has been carried out, and None if it has not. It is
+                asked when an answer was lost, and when something of the same name turns out to be there.
+        """
+        from ml_metadata import errors
+
+        def again(store: Any) -> T:
+            result = found(store)
+            return put(store) if result is None else result
+
+        try:
+            return self._connection.write(put, found)
+        except errors.AlreadyExistsError:
+            return self._connection.write(again, found)
+
     def _put(
         self, executions: Sequence[Any], artifacts: Sequence[Any], edges: Sequence[Any], nodes: Sequence[str]
     ) -> list[int]:
         def put(store: Any) -> list[int]:
-            return self._send(store, executions, artifacts, self._contexts(nodes), edges)[0]
+            return self._send(store, executions, artifacts, self._contexts.of(nodes), edges)[0]
 
-        return self._connection.write(put)
+        return self._unique(put, lambda store: self._known_ids(store, executions))
+
+    def _known_ids(self, store: Any, executions: Sequence[Any]) -> list[int] | None:
+        """The ids of executions, if the write whose answer was lost was applied: their names are unique."""
+        names = [execution.name for execution in executions]
+        run_id = self._contexts.adopt(store)
+        if run_id is None or not names:  # what has no executions in it may be repeated
+            return None
+        known = {e.name: e for e in store.get_executions_by_context(run_id)}
+        states = [known[name].last_known_state for name in names if name in known]
+        if states != [execution.last_known_state for execution in executions]:
+            return None
+        return [known[name].id for name in names]
 
     def _send(
         self,
@@ -171,102 +311,25 @@ class RunWriter:
         artifacts: Sequence[Any],
         contexts: Sequence[Any],
         edges: Any,
-    ) -> tuple[list[int], list[int]]:
-        """One transaction. It joins every context to every execution and artifact that it is given."""
-        from ml_metadata import errors
-        from ml_metadata.proto import metadata_store_pb2 as proto
+    ) -> tuple[list[int], list[int], list[int]]:
+        """One transaction; the ids of executions, artifacts and contexts.
 
+        It joins every context to every execution and artifact that it is given.
+        """
         execution_ids, artifact_ids, context_ids = store.put_lineage_subgraph(
             executions, artifacts, contexts, edges, reuse_context_if_already_exist=True
         )
-        is_new = not self.is_recorded
-        self._pipeline_id, run_id = context_ids[:2]
-        self._run = replace(self._run, id=run_id)
-        if is_new:
-            parent = proto.ParentContext(child_id=run_id, parent_id=self._pipeline_id)
-            with suppress(errors.AlreadyExistsError):  # recorded before an interrupt hid it from us
-                store.put_parent_contexts([parent])
-        return execution_ids, artifact_ids
-
-    def _contexts(self, nodes: Sequence[str]) -> list[Any]:
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        type_ids = schema.context_type_ids(self._connection)
-        pipeline = proto.Context(type_id=type_ids[schema.PIPELINE], name=self._run.pipeline)
-        if self._pipeline is not None:  # it is replaced, with what another tool recorded of it
-            pipeline.CopyFrom(self._pipeline)
-        elif self._pipeline_id is not None:
-            pipeline.id = self._pipeline_id
-        pipeline.custom_properties[schema.LAST_RUN].string_value = self._run.name
-        if self._run_context is None:
-            run = proto.Context(type_id=type_ids[schema.PIPELINE_RUN])
-            self._run_context = codec.put_run_facts(run, self._run, self._records)
-        codec.put_run_state(self._run_context, self._run)
-        if self.is_recorded:
-            self._run_context.id = self._run.id
-        return [pipeline, self._run_context, *(self._node_context(node) for node in nodes)]
-
-    def _node_context(self, node: str) -> Any:
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        name = self._node_name(node)
-        type_id = schema.context_type_ids(self._connection)[schema.NODE]
-        return proto.Context(type_id=type_id, name=name, external_id=schema.node_id(name))
-
-    def _node_ids(self, nodes: Sequence[str]) -> dict[str, int]:
-        """Node -> context id: one call, and one more if some are new."""
-        from ml_metadata import errors
-
-        known = self._connection.type_ids
-        contexts = {node: self._node_context(node) for node in nodes}
-
-        def find(store: Any) -> list[Any]:
-            try:
-                return list(store.get_contexts_by_external_ids([c.external_id for c in contexts.values()]))
-            except errors.NotFoundError:
-                return []
-
-        if any((schema.NODE, context.name) not in known for context in contexts.values()):
-            known.update({(schema.NODE, context.name): context.id for context in self._connection.read(find)})
-            missing = [c for c in contexts.values() if (schema.NODE, c.name) not in known]
-            if missing:
-                ids = self._connection.write(lambda store: self._create_contexts(store, missing))
-                known.update({(schema.NODE, c.name): id_ for c, id_ in zip(missing, ids, strict=True)})
-        return {node: known[schema.NODE, context.name] for node, context in contexts.items()}
-
-    def _create_contexts(self, store: Any, contexts: Sequence[Any]) -> list[int]:
-        _, _, ids = store.put_lineage_subgraph([], [], contexts, [], reuse_context_if_already_exist=True)
-        return list(ids)
-
-    def _cache_context(self, store: Any, execution: Execution) -> Any:
-        """The context of the cache key, pointing to this execution as its newest entry."""
-        from ml_metadata import errors
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        context = proto.Context(
-            type_id=schema.context_type_ids(self._connection)[schema.EXECUTION_CACHE],
-            name=execution.cache_key,
-            external_id=schema.entry_id(execution.cache_key),
-        )
-        try:
-            (found,) = store.get_contexts_by_external_ids([context.external_id])
-            context.id = found.id
-        except errors.NotFoundError:
-            pass
-        pointer = {
-            "execution": execution.id,
-            "duration": execution.duration,
-            "finished": time.time(),
-            "node": self._node_name(execution.node),
-        }
-        context.custom_properties[schema.ENTRY].string_value = json.dumps(pointer)
-        return context
+        self._contexts.take_ids(store, context_ids)
+        return execution_ids, artifact_ids, context_ids
 
     def _proto(self, execution: Execution, traceback: str = "") -> Any:
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         if self._type_ids is None:
+            schema.register_at_once(self._connection, self._steps)
             self._type_ids = schema.execution_type_ids(self._connection, self._steps)
+        if execution.cache_key:
+            self._contexts.note_key(execution.cache_key)
         filled = proto.Execution(type_id=self._type_ids[execution.step])
         if execution.id:
             filled.id = execution.id
@@ -287,10 +350,7 @@ class RunWriter:
     def _is_of_same_node(self, execution: Execution) -> bool:
         """Whether a cached execution takes what the same node of the same pipeline made."""
         entry = execution.decision.entry if execution.decision else None
-        return entry is not None and entry.node == self._node_name(execution.node)
-
-    def _node_name(self, node: str) -> str:
-        return f"{self._run.pipeline}.{node}"
+        return entry is not None and entry.node == self._contexts.node_name(execution.node)
 
     def _input_edges(self, executions: Sequence[Execution]) -> list[tuple[int, None, Any]]:
         from ml_metadata.proto import metadata_store_pb2 as proto
@@ -303,91 +363,3 @@ class RunWriter:
             for artifact_id, input_names in names.items():
                 edges.append((index, None, codec.put_event(proto.Event(), input_names, "INPUT", artifact_id)))
         return edges
-
-
-def cancel_run(connection: Connection, records: Records, run_name: str) -> int:
-    """Record that a run ended without a word: what it left RUNNING is CANCELED. Returns how many steps.
-
-    Only the state is written, under a mask: a put without one would wipe every other fact. A run that
-    ended between being recorded and being put below its pipeline is put there.
-    """
-    run = connection.read(lambda store: store.get_context_by_type_and_name(schema.PIPELINE_RUN, run_name))
-    if run is None or codec.get_run(run, records).status is not Status.RUNNING:
-        return 0
-    executions = connection.read(lambda store: store.get_executions_by_context(run.id))
-    running = [e for e in executions if e.last_known_state == e.State.Value("RUNNING")]
-    for execution in running:
-        execution.last_known_state = execution.State.Value("CANCELED")
-    run.custom_properties[schema.STATUS].string_value = Status.CANCELED.value
-
-    def put(store: Any) -> None:
-        if running:
-            store.put_executions(running, field_mask_paths=["last_known_state"])
-        store.put_contexts([run], field_mask_paths=[f"custom_properties.{schema.STATUS}"])
-
-    connection.write(put)
-    _put_below_pipeline(connection, run)
-    return len(running)
-
-
-def _put_below_pipeline(connection: Connection, run: Any) -> None:
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    if connection.read(lambda store: store.get_parent_contexts_by_context(run.id)):
-        return
-    name = codec.get_text(run.custom_properties, schema.PIPELINE_OF_RUN)
-    parent = connection.read(lambda store: store.get_context_by_type_and_name(schema.PIPELINE, name))
-    if parent is not None:
-        link = proto.ParentContext(child_id=run.id, parent_id=parent.id)
-        connection.write(lambda store: store.put_parent_contexts([link]))
-
-
-def mark_artifact(connection: Connection, artifact: Artifact, state: str, *, is_lost: bool = False) -> None:
-    """Set the MLMD state of an artifact, and whether its bytes were only not found; nothing else."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    def put(store: Any) -> None:
-        (found,) = store.get_artifacts_by_id([artifact.id])
-        changed = proto.Artifact(id=artifact.id, type_id=found.type_id)
-        changed.state = changed.State.Value(state)
-        changed.custom_properties[schema.LOST].bool_value = is_lost
-        store.put_artifacts([changed], field_mask_paths=["state", f"custom_properties.{schema.LOST}"])
-
-    connection.write(put)
-
-
-def put_acceptance(connection: Connection, acceptance: Acceptance) -> None:
-    """Record an acceptance, or change the one of the same step and code."""
-    _put_context(connection, schema.ACCEPTANCE, lambda context: codec.put_acceptance(context, acceptance))
-
-
-def put_quarantine(connection: Connection, quarantine: Quarantine) -> Quarantine:
-    """Record a quarantine, or change the one of the same content."""
-    id_ = _put_context(
-        connection, schema.QUARANTINE, lambda context: codec.put_quarantine(context, quarantine)
-    )
-    return replace(quarantine, id=id_)
-
-
-def put_in_quarantine(connection: Connection, quarantine: Quarantine, artifact: Artifact) -> None:
-    """Record that an artifact has the content of a quarantine."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    attribution = proto.Attribution(artifact_id=artifact.id, context_id=quarantine.id)
-    connection.write(lambda store: store.put_attributions_and_associations([attribution], []))
-
-
-def _put_context(connection: Connection, type_name: str, fill: Callable[[Any], Any]) -> int:
-    """Record a context that is told by its name, or replace the one of that name; its id."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    type_id = schema.context_type_ids(connection)[type_name]
-
-    def put(store: Any) -> int:
-        context = fill(proto.Context(type_id=type_id))
-        known = store.get_context_by_type_and_name(type_name, context.name)
-        if known is not None:
-            context.id = known.id  # put with its id and without a mask, it is replaced
-        return int(store.put_contexts([context])[0])
-
-    return connection.write(put)

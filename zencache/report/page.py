@@ -56,7 +56,7 @@ def page_of(run: Run, *, repository: Repository | None = None) -> str:
         write_page(Repository().get_runs()[-1], "run.html")
     """
     stores = run.stores
-    repository = repository or Repository(metadata=stores.metadata.url, artifacts=stores.artifacts.url)
+    repository = repository or Repository.of(stores)
     collected = _Collection(Answers(repository, largest=_LARGEST))
     collected.collect(run)
     answers = {"run": run.name, "pipeline": run.pipeline, "answers": collected.answers}

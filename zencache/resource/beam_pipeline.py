@@ -49,6 +49,10 @@ class BeamPipeline(Resource):
 
     takes_flags = True
 
+    def __reduce__(self) -> str:
+        """On its way to a worker it is the one that is there."""
+        return "RESOURCE"
+
     def check(self, flags: Sequence[str]) -> None:
         runner = _runner(flags)
         if "dask" in runner.lower():
@@ -86,7 +90,11 @@ class BeamPipeline(Resource):
         try:
             yield pipeline
             pipeline.complete()
-        except RuntimeError as error:
+        except Exception as error:
+            if _is_interrupted(error):
+                raise KeyboardInterrupt from error
+            if not isinstance(error, RuntimeError):
+                raise
             reason = _reason(str(error))
             if reason is None:
                 raise
@@ -110,6 +118,15 @@ def _reason(message: str) -> str | None:
     """The last line of the traceback of a worker, of which the message of a failed job consists."""
     lines = [line for line in message.splitlines() if line.strip()]
     return lines[-1] if any(line.startswith("Traceback (most recent") for line in lines[:-1]) else None
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Whether the user interrupted a bundle: Beam makes an error of that as of any other exception."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _mend_beam_in_ipython() -> None:

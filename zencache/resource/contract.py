@@ -20,14 +20,14 @@ class Surroundings:
     Args:
         pipeline: its name.
         artifacts: where outputs are staged and published.
-        metadata: what is recorded.
+        metadata: what is recorded; ``None`` on a worker, which does not see it.
         files: fingerprints of external files.
         beam_pipeline_args: what the run and the pipeline say, merged.
     """
 
     pipeline: str
     artifacts: ArtifactStore
-    metadata: MetadataStore
+    metadata: MetadataStore | None
     files: FileFingerprints
     beam_pipeline_args: tuple[str, ...] = ()
 
@@ -37,9 +37,12 @@ class Resource(abc.ABC):
 
     Attributes:
         takes_flags: whether ``beam_pipeline_args`` are for it, and recorded of a step that takes it.
+        needs_metadata: whether it can be provided only where the metadata store is open: where the run is,
+            and not on a worker.
     """
 
     takes_flags: ClassVar[bool] = False
+    needs_metadata: ClassVar[bool] = False
 
     @abc.abstractmethod
     def check(self, flags: Sequence[str]) -> None:

@@ -30,12 +30,17 @@ class Annotation(metaclass=_Subscripted):
             raise DeclarationError(
                 f"`{self._name()}[T]` is given something that it cannot take.",
                 facts={"expected": self.expected, "found": repr(type)},
-                hint=f"Write `{self._name()}[...]` with one of what is expected.",
+                hint=self._hint(type),
             )
         self.type = type
 
     def takes(self, type: Any) -> bool:
         raise NotImplementedError
+
+    def _hint(self, type: Any) -> str:
+        if hasattr(type, "DESCRIPTOR"):
+            return "A proto is no parameter: give its fields, or a dict, or its JSON as a text."
+        return f"Write `{self._name()}[...]` with one of what is expected."
 
     @classmethod
     def _name(cls) -> str:

@@ -13,7 +13,6 @@ from zencache.policy import CachePolicy
 from zencache.step_function import Step
 from zencache.tfx.node import Node
 from zencache.tfx.signature import declare_component
-from zencache.wiring import active_wiring
 
 
 class ComponentFactory(Step):
@@ -33,9 +32,7 @@ class ComponentFactory(Step):
             if argument not in self.declaration.arguments:
                 raise unknown_argument(self.declaration, self.name, argument)
         node = Node(self.declaration, {**self.configured, **kwargs})
-        wiring = active_wiring()
-        if wiring is not None:
-            node.wire_in_body(wiring)
+        node.join()
         return node
 
     @property

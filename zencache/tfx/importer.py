@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,7 @@ class Importer(Node):
 
     def __init__(
         self,
-        source_uri: str,
+        source_uri: str | os.PathLike[str],
         artifact_type: type[Artifact],
         reimport: bool | None = False,
         properties: Mapping[str, Any] | None = None,
@@ -59,6 +60,13 @@ class Importer(Node):
                 facts={"component": "Importer", "found": repr(artifact_type)},
                 hint="For example `tfx.types.standard_artifacts.Schema`.",
             )
+        if not isinstance(source_uri, str | os.PathLike) or not os.fspath(source_uri):
+            raise DeclarationError(
+                "`source_uri` takes a path or a URL.",
+                facts={"component": "Importer", "found": repr(source_uri)},
+                hint="That of a file or a folder that is there.",
+            )
+        source_uri = os.fspath(source_uri)
         output = output_key or "result"
         arguments: dict[str, Any] = {
             "artifact_uri": source_uri,
@@ -80,8 +88,20 @@ class Importer(Node):
             resources={"artifact_type": Constant(artifact_type)},
             by_name=True,
             base=None,
+            made_by=(
+                Importer,
+                {
+                    "source_uri": source_uri,
+                    "artifact_type": artifact_type,
+                    "reimport": bool(reimport),
+                    "properties": dict(properties or {}),
+                    "custom_properties": dict(custom_properties or {}),
+                    "output_key": output,
+                },
+            ),
         )
         super().__init__(declaration, {k: copied(v, "Importer", k) for k, v in arguments.items()})
+        self.join()
 
 
 def import_artifact(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from typing import Any
 
+from zencache.declaration import check_options
 from zencache.exceptions import DeclarationError
 from zencache.pipeline_function import Pipeline as StepPipeline
+from zencache.pipeline_function import check_switch
 from zencache.plan import Plan
 from zencache.project import Project
 from zencache.tfx.connection import ConnectionConfig
@@ -39,7 +42,11 @@ class Pipeline(StepPipeline):
         components: Iterable[Node] = (),
         enable_cache: bool | None = None,
         beam_pipeline_args: Sequence[str] | None = None,
+        **unknown: Any,
     ):
+        check_options(
+            "tfx.dsl.Pipeline()", unknown, [one for one in signature(Pipeline).parameters if one != "unknown"]
+        )
         if metadata_connection_config is not None and not isinstance(
             metadata_connection_config, ConnectionConfig
         ):
@@ -48,11 +55,12 @@ class Pipeline(StepPipeline):
                 facts={"found": repr(metadata_connection_config)},
                 hint="Use `tfx.orchestration.metadata.sqlite_metadata_connection_config(path)`.",
             )
+        check_switch(enable_cache)
         self.pipeline_root = pipeline_root or ""
         self.enable_cache = enable_cache
         self.beam_pipeline_args = beam_pipeline_args
         self.metadata_connection_config = metadata_connection_config
-        self.components = _ordered(pipeline_name, list(components))
+        self.components = _ordered(pipeline_name, components)
         with wiring() as current:
             for node in self.components:
                 node.wire(current)
@@ -90,8 +98,15 @@ class Pipeline(StepPipeline):
         return super().plan(repository=repository or self.project(), **options)
 
 
-def _ordered(pipeline: str, components: Sequence[Any]) -> list[Node]:
+def _ordered(pipeline: str, given: Any) -> list[Node]:
     """The components, each behind those that it takes its inputs from; else as they were given."""
+    components = list(given) if isinstance(given, Iterable) else []
+    if not components:
+        raise DeclarationError(
+            "A pipeline takes a list of components.",
+            facts={"pipeline": pipeline, "found": repr(given)},
+            hint="`components=[...]`, with what calling components gives.",
+        )
     for node in components:
         if not isinstance(node, Node):
             raise DeclarationError(

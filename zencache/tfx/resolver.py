@@ -6,6 +6,7 @@ import abc
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from zencache.declaration import Declaration, check_argument_names
@@ -13,12 +14,14 @@ from zencache.entity import Artifact as Recorded
 from zencache.exceptions import ArtifactUnusable, DeclarationError
 from zencache.materializer import name_of, require_type
 from zencache.policy import CachePolicy
+from zencache.provenance import unsigned
 from zencache.reference import Artifact
 from zencache.resource import Resource, Surroundings
 from zencache.taint import Taint
 from zencache.tfx.channel import Channel
 from zencache.tfx.importer import Constant
 from zencache.tfx.node import Node
+from zencache.wiring import Wiring
 
 
 class ResolverStrategy(abc.ABC):
@@ -40,16 +43,54 @@ class LatestArtifactStrategy(ResolverStrategy):
     """The latest artifact of each channel; nothing at all unless each has one."""
 
     def __init__(self, desired_num_of_artifacts: int = 1):
-        self._count = desired_num_of_artifacts
+        if desired_num_of_artifacts != 1:
+            raise DeclarationError(
+                "A resolver gives one artifact for each channel.",
+                facts={"desired_num_of_artifacts": desired_num_of_artifacts},
+                hint="Take the latest, or choose another one by a `ResolverStrategy` of your own.",
+            )
 
     def resolve_artifacts(
         self, store: Any, input_dict: dict[str, list[Artifact]]
     ) -> dict[str, list[Artifact]] | None:
         latest = {
-            name: sorted(found, key=lambda artifact: artifact.id)[::-1][: self._count]
-            for name, found in input_dict.items()
+            name: sorted(found, key=lambda artifact: artifact.id)[-1:] for name, found in input_dict.items()
         }
-        return latest if all(len(found) == self._count for found in latest.values()) else None
+        return latest if all(latest.values()) else None
+
+
+class LatestBlessedModelStrategy(ResolverStrategy):
+    """The latest model that was blessed, and its blessing; nothing at all if none was.
+
+    Its resolver has two channels, of the types ``Model`` and ``ModelBlessing``. As in TFX, a blessing says
+    by its custom properties that ``blessed`` is 1, and of which model: ``current_model_id`` is the model's
+    ``id``. A model with the same content as a blessed one is blessed, too.
+    """
+
+    def resolve_artifacts(
+        self, store: Any, input_dict: dict[str, list[Artifact]]
+    ) -> dict[str, list[Artifact]] | None:
+        if not all(input_dict.values()):
+            return None
+        kinds = {name: found[0].type_name for name, found in input_dict.items()}
+        if sorted(kinds.values()) != ["Model", "ModelBlessing"]:
+            raise DeclarationError(
+                "The latest blessed model is looked for by other channels than a model and its blessing.",
+                facts={"channels": ", ".join(f"{name}: {kind}" for name, kind in kinds.items())},
+                hint="`model=Channel(type=Model), model_blessing=Channel(type=ModelBlessing)`.",
+            )
+        (model, blessing), _ = zip(*sorted(kinds.items(), key=lambda one: one[1]), strict=True)
+        digests = {one.id: one.recorded.digest for one in input_dict[model]}
+        blessings = {
+            digests[of]: one
+            for one in sorted(input_dict[blessing], key=lambda artifact: artifact.id)
+            if one.get_int_custom_property("blessed") == 1
+            and (of := one.get_int_custom_property("current_model_id")) in digests
+        }
+        for found in sorted(input_dict[model], key=lambda artifact: -artifact.id):
+            if digests[found.id] in blessings:
+                return {model: [found], blessing: [blessings[digests[found.id]]]}
+        return None
 
 
 class Resolver(Node):
@@ -84,8 +125,21 @@ class Resolver(Node):
                     facts={"channel": name, "found": repr(channel)},
                     hint="For example `model=tfx.dsl.Channel(type=Model)`.",
                 )
+        if not channels:
+            raise DeclarationError(
+                "A resolver is given no channel.",
+                facts={"component": "Resolver"},
+                hint="For example `model=tfx.dsl.Channel(type=Model)`.",
+            )
         check_argument_names(channels, "Resolver")
-        strategy = (strategy_class or LatestArtifactStrategy)(**(config or {}))
+        try:
+            strategy = (strategy_class or LatestArtifactStrategy)(**(config or {}))
+        except TypeError as error:
+            raise DeclarationError(
+                f"`config` does not fit the strategy: {error}.",
+                facts={"strategy": (strategy_class or LatestArtifactStrategy).__name__},
+                hint="It holds the arguments that the class is made with, by name.",
+            ) from error
         declaration = Declaration(
             name="Resolver",
             function=resolve,
@@ -106,10 +160,39 @@ class Resolver(Node):
         )
         super().__init__(declaration, {})
         self.channels = channels
+        self._made_with = {"strategy_class": strategy_class, "config": dict(config or {})}
+        self._remember_channels()
+        self.join()
 
-    def above(self) -> list[Node]:
+    def wire(self, wiring: Wiring) -> None:
+        self._remember_channels()  # once more: a component may have been given another id
+        super().wire(wiring)
+
+    def _remember_channels(self) -> None:
+        """What it was made with, for another process that makes it again."""
+        channels = {
+            name: (channel.type, channel.producer_component_id, channel.output_key)
+            for name, channel in self.channels.items()
+        }
+        made_by = (_resolver, {**self._made_with, "channels": channels})
+        self.declaration = replace(self.declaration, made_by=made_by)
+
+    def waits_for(self) -> list[Node]:
         made = [channel.producer for channel in self.channels.values() if channel.producer is not None]
-        return [*super().above(), *made]
+        return [*super().waits_for(), *made]
+
+
+def _resolver(
+    strategy_class: type[ResolverStrategy] | None,
+    config: Mapping[str, Any],
+    channels: Mapping[str, tuple[type[Artifact], str | None, str | None]],
+) -> Resolver:
+    """A resolver from what is recorded of it."""
+    found = {
+        name: Channel(kind, producer_component_id=producer, output_key=output)
+        for name, (kind, producer, output) in channels.items()
+    }
+    return Resolver(strategy_class, config, **found)
 
 
 def resolve(
@@ -132,8 +215,10 @@ class History:
     """What the runs of one pipeline have made, and can still be used."""
 
     def __init__(self, surroundings: Surroundings):
+        assert surroundings.metadata is not None  # the resource says that it needs it
         self._pipeline = surroundings.pipeline
         self._artifacts = surroundings.artifacts
+        self._metadata = surroundings.metadata
         self._read = surroundings.metadata.read
         self._taint = Taint(surroundings.metadata, read_only=True)
         self.store = surroundings.metadata.stock
@@ -145,6 +230,8 @@ class History:
             for one in self._read.artifacts_of_pipeline(self._pipeline, channel.type_name)
             if self._is_usable(one, channel.type)
         ]
+        not_believed = unsigned(self._metadata, fitting)
+        fitting = [one for one in fitting if one.id not in not_believed]
         if channel.producer_component_id or channel.output_key:
             made = self._made_by(channel, [one.id for one in fitting])
             fitting = [one for one in fitting if one.id in made]
@@ -179,6 +266,8 @@ class History:
 
 
 class _HistoryOfPipeline(Resource):
+    needs_metadata = True
+
     def check(self, flags: Sequence[str]) -> None:
         return None
 

@@ -1,0 +1,109 @@
+"""Commands that carry entries between this project's repository and another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zencache.cli.find import find_artifact
+from zencache.cli.group import FAILED, as_json, main, wrong_usage
+
+if TYPE_CHECKING:
+    from zencache.exchange import Carried
+    from zencache.repository import Repository
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Only tell what would be carried."),
+        click.option("--artifact", "artifacts", multiple=True, help="Only what made this artifact."),
+        click.option("--run", "runs", multiple=True, help="Only what this run made, or took from the cache."),
+        click.option("--artifacts", "artifacts_url", help="The other's artifact store: a path or URL."),
+        click.option("--metadata", "metadata_url", help="The other's metadata store: a path or URL."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_options
+@as_json
+def push(
+    metadata_url: str | None,
+    artifacts_url: str | None,
+    runs: tuple[str, ...],
+    artifacts: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Carry entries of this project to another repository, with their bytes and lineage.
+
+    The other is the project's `read_from` unless it is named.
+    """
+    from zencache.repository import Repository
+
+    mine = Repository()
+    other = _other(mine, metadata_url, artifacts_url, mode="r" if dry_run else "rw")
+    found = [find_artifact(mine, one) for one in artifacts] if artifacts else None
+    _show(mine.push(other, run=runs or None, artifacts=found, dry_run=dry_run), as_json)
+
+
+@main.command()
+@_options
+@as_json
+def pull(
+    metadata_url: str | None,
+    artifacts_url: str | None,
+    runs: tuple[str, ...],
+    artifacts: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Carry entries of another repository here, with their bytes and lineage.
+
+    The other is the project's `read_from` unless it is named.
+    """
+    from zencache.repository import Repository
+
+    mine = Repository()
+    other = _other(mine, metadata_url, artifacts_url, mode="r")
+    found = [find_artifact(other, one) for one in artifacts] if artifacts else None
+    _show(mine.pull(other, run=runs or None, artifacts=found, dry_run=dry_run), as_json)
+
+
+def _other(mine: Repository, metadata_url: str | None, artifacts_url: str | None, mode: str) -> Repository:
+    from zencache.repository import Repository
+
+    if bool(metadata_url) != bool(artifacts_url):
+        wrong_usage("Name both stores of the other: --metadata URL --artifacts URL.")
+    if metadata_url is None or artifacts_url is None:
+        if mine.shared_urls is None:
+            wrong_usage("Name the other: --metadata URL --artifacts URL, or read_from in [tool.zencache].")
+        metadata_url, artifacts_url = mine.shared_urls
+    return Repository(metadata=metadata_url, artifacts=artifacts_url, mode=mode)
+
+
+def _show(carried: Carried, as_json: bool) -> None:
+    if as_json:
+        told = {
+            "entries": list(carried.entries),
+            "objects": carried.objects,
+            "bytes": carried.size,
+            "there": carried.there,
+            "refused": dict(carried.refused),
+            "dry_run": carried.is_dry_run,
+        }
+        click.echo(json.dumps(told, indent=2))
+    else:
+        verb = "would be carried" if carried.is_dry_run else "carried"
+        click.echo(
+            f"{len(carried.entries)} entries {verb}: {carried.objects} objects, {carried.size} bytes. "
+            f"{carried.there} were there already."
+        )
+        for name, why in carried.refused.items():
+            click.echo(f"not carried: {name}: {why}", err=True)
+    if carried.refused:
+        click.get_current_context().exit(FAILED)

@@ -1,0 +1,5 @@
+"""Files."""
+
+from zencache.tfx.dsl.io import fileio
+
+__all__ = ["fileio"]
