@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 
-from zencache import events, recovery
+from zencache import events
 from zencache.artifact_store import ArtifactStore
 from zencache.attempt import Attempt
 from zencache.body import Body, InputUnreadable, Outcome, traceback_text
@@ -30,6 +30,7 @@ from zencache.lease import LeaseLost, Leases, LeaseTaken
 from zencache.metadata import MetadataStore, RunWriter
 from zencache.options import CacheOptions
 from zencache.policy import Reason
+from zencache.recovery import RunNote
 from zencache.reproduction import reproduce
 from zencache.resource import Surroundings
 from zencache.scheduler import Pending, after
@@ -61,8 +62,6 @@ class RunExecution:
         beam_pipeline_args: tuple[str, ...] = (),
     ):
         self._nodes = {node.name: node for node in nodes}
-        self._metadata = metadata
-        self._artifacts = artifacts
         self._writer = writer
         self._cache = cache
         self._options = options
@@ -70,6 +69,7 @@ class RunExecution:
         self._run = writer.run.name
         self._files = files
         self._leases = leases
+        self._note = RunNote(artifacts, metadata, self._run)
         self._surroundings = Surroundings(
             writer.run.pipeline, artifacts, metadata, files, beam_pipeline_args=beam_pipeline_args
         )
@@ -226,8 +226,7 @@ class RunExecution:
 
     def _execute(self, attempt: Attempt) -> Pending:
         """Register the execution, which takes its lease, and have its body executed."""
-        if not self._writer.is_recorded:
-            recovery.leave_note(self._artifacts, self._metadata, self._run)
+        self._note.leave()
         self.record_hits()
         claim, node = attempt.claim, attempt.node.name
         self._upstream.require_spared(attempt.node, attempt.execution.inputs, self._hits.lost)
@@ -374,8 +373,6 @@ class RunExecution:
 
     def finish(self, run: PipelineRun) -> None:
         """Record that the run has ended, together with the hits that are not recorded yet."""
-        recorded = self._writer.is_recorded
         self._writer.finish(run, write=self._hits.are_recorded)
         self.record_hits()
-        if recorded:
-            recovery.take_note_away(self._artifacts, self._run)
+        self._note.take_away()

@@ -19,16 +19,29 @@ _STAGING = "staging"
 NOTE = ".run"
 
 
-def leave_note(artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:
-    """Note, before the first body of a run starts, that this process runs it."""
-    tenant.sign(artifacts, metadata)
-    note = json.dumps({"run": run, "metadata": metadata.url})
-    artifacts.write_file(_note_path(run), note.encode())
+class RunNote:
+    """The note of one run of this process, so that others clear what the run leaves if the process dies."""
 
+    def __init__(self, artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:
+        self._artifacts = artifacts
+        self._metadata = metadata
+        self._run = run
+        self._is_left = False
 
-def take_note_away(artifacts: ArtifactStore, run: str) -> None:
-    """The run has ended, and is recorded."""
-    artifacts.remove(_note_path(run))
+    def leave(self) -> None:
+        """Before the first body of the run starts; once it is there, nothing happens."""
+        if self._is_left:
+            return
+        tenant.sign(self._artifacts, self._metadata)
+        note = json.dumps({"run": self._run, "metadata": self._metadata.url})
+        self._artifacts.write_file(_note_path(self._run), note.encode())
+        self._is_left = True
+
+    def take_away(self) -> None:
+        """The run has ended, and is recorded."""
+        if self._is_left:
+            self._artifacts.remove(_note_path(self._run))
+            self._is_left = False
 
 
 def clear_dead_runs(artifacts: ArtifactStore, metadata: MetadataStore, run: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flight import Flight, assert_nothing_blocks, executed, held, result, states
+from inspection import files_in_staging
 
 from zencache import Repository, StepFailed, pipeline, step
 from zencache.events import DidHit, DidMiss, WillWait, listening
@@ -76,6 +77,7 @@ def test_eight_processes_execute_it_once(flight):
     assert len(executed()) == 1
     assert states() == {"COMPLETE": 1, "CACHED": 7}
     assert held() == []
+    assert files_in_staging(Path(".zencache/artifacts")) == []  # of those who did not get the lease, too
     assert_nothing_blocks(flight.start())
 
 

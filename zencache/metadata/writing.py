@@ -61,10 +61,6 @@ class RunWriter:
         """The names of the contexts of some nodes."""
         return [self._contexts.node_name(node) for node in nodes]
 
-    @property
-    def is_recorded(self) -> bool:
-        return self._contexts.is_recorded
-
     def register(self, execution: Execution) -> Execution:
         """Record that a step's body starts, with its inputs, and take the lease that it asks for with it.
 
