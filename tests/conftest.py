@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import ScriptServer
 
 _SETTINGS = (
     "ZENCACHE_METADATA",
@@ -26,6 +26,10 @@ _SETTINGS = (
     "ZENCACHE_QUOTA",
     "ZENCACHE_LEASE_EXPIRY",
 )
+
+# Many processes import zencache, and each would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -97,56 +101,15 @@ def run_script(project: Path) -> RunScript:
     return run_script
 
 
-class _ScriptServer:
-    """The process of ``script_server.py``, started when it is first needed."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
-
-    def run(self, folder: Path, script: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).parent / "script_server.py")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        streams = {name: str(self._folder / name) for name in ("stdout", "stderr")}
-        request = {
-            "script": str(script),
-            "arguments": arguments,
-            "folder": str(folder),
-            "environment": dict(os.environ),
-            **streams,
-        }
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            status = int(self._process.stdout.readline())
-        except BaseException:  # the script hangs: nobody shall get its answer later
-            self.close()
-            self._process = None
-            raise
-        stdout, stderr = (Path(file).read_text(encoding="utf-8") for file in streams.values())
-        return subprocess.CompletedProcess([str(script), *arguments], status, stdout, stderr)
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-
-
 @pytest.fixture(scope="session")
-def _script_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_ScriptServer]:
-    server = _ScriptServer(tmp_path_factory.mktemp("script_server"))
+def _script_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptServer]:
+    server = ScriptServer(tmp_path_factory.mktemp("script_server"))
     yield server
     server.close()
 
 
 @pytest.fixture
-def run_forked(project: Path, _script_server: _ScriptServer) -> RunScript:
+def run_forked(project: Path, _script_server: ScriptServer) -> RunScript:
     """As ``run_script``, for the many short scripts of a file: the process finds zencache imported."""
     count = itertools.count(1)
 

@@ -19,6 +19,7 @@ def run(request: dict) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     for stream, file in ((1, request["stdout"]), (2, request["stderr"])):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -29,7 +30,7 @@ def run(request: dict) -> None:
     main = types.ModuleType("__main__")
     main.__file__ = script
     sys.modules["__main__"] = main
-    with open(script, encoding="utf-8") as file:
+    with open(script, "rb") as file:  # Python finds its encoding
         source = file.read()
     exec(compile(source, script, "exec"), main.__dict__)
 

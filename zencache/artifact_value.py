@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -218,8 +219,9 @@ def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
     kinds = [kind for kind in known if isinstance(kind, type)]
     if not is_there(artifact.python_type, kinds):
         return artifact.python_type
-    kinds += [found for kind in kinds if (found := find(kind)) is not None]
-    return None if has_materializer(artifact.materializer, kinds) else artifact.materializer
+    materializers = (found for kind in kinds if (found := find(kind)) is not None)
+    known_there = has_materializer(artifact.materializer, itertools.chain(kinds, materializers))
+    return None if known_there else artifact.materializer
 
 
 def _configured(kind: type[BaseMaterializer], configuration: str) -> BaseMaterializer:

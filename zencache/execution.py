@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
+from typing import Any
 
 from zencache import events
 from zencache.artifact_store import ArtifactStore
@@ -105,7 +106,7 @@ class RunExecution:
             pending = self._decide_again(unusable)
             return again() if pending is None else pending.then(again)
         except ZencacheError as error:
-            self._end(self._begun(node), error, started)
+            self._end(self._begun(node, datetime.now(timezone.utc)), error, started)
             raise StepError(node.name) from error
         if because:
             self.skip(node.name, because)
@@ -139,43 +140,38 @@ class RunExecution:
         return Pending(after(pause), partial(self._wait, node, lease))
 
     def _decide_and_run(self, node: Node, started: float) -> Pending | None:
-        execution = self._begun(node)
+        begun = partial(self._begun, node, datetime.now(timezone.utc))
         workers = self._workers_of(node)
         try:
-            execution = replace(execution, inputs=self._upstream.inputs(node))
-            key = self._keys.key(
-                node.step,
-                node.parameters,
-                execution.inputs,
-                self._options.policy_of(node.step),
-                self._given.files(node),
-            )
+            inputs = self._upstream.inputs(node)
+            begun = partial(begun, inputs=inputs)
+            policy = self._options.policy_of(node.step)
+            key = self._keys.key(node.step, node.parameters, inputs, policy, self._given.files(node))
             same = self._running.get(key.hex)
             if same is not None and self._options.bypass(node) is None:
                 return Pending(same.ended, partial(self._advance, node, started))
-            decision = self._options.decide(self._cache, node, key.hex, execution.inputs.values())
+            decision = self._options.decide(self._cache, node, key.hex, inputs.values())
             decision = self._leases.told(self._keys.told(decision, node.step), node.name)
-            body = self._upstream.body(node, execution.inputs)
-            if decision.entry is not None and random.random() < self._options.policy_of(node.step).verify:
+            body = self._upstream.body(node, inputs)
+            if decision.entry is not None and random.random() < policy.verify:
                 decision = self._verify(body, decision, key)
-            execution = replace(execution, cache_key=key.hex, decision=decision)
+            begun = partial(begun, cache_key=key.hex, decision=decision)
             if not decision.is_hit and workers.is_here:
                 body.prepare()
         except (MetadataStoreError, ArtifactStoreUnreachable):
             raise  # the whole run: every other step would meet it, too
         except InputUnreadable as unreadable:
             self._upstream.require_own(node, unreadable)
-            self._end(execution, unreadable.error, started)
+            self._end(begun(), unreadable.error, started)
             raise StepError(node.name) from unreadable.error
         except ZencacheError as error:  # an input or a policy of this step, before its body
-            self._end(execution, error, started)
+            self._end(begun(), error, started)
             raise StepError(node.name) from error
         if decision.entry is not None:
             events.emit(events.DidHit(self._run, node.name, decision))
-            self._finish(self._take(execution, decision.entry, started))
+            self._finish(self._take(begun, decision.entry, started))
             return None
-        execution = replace(
-            execution,
+        execution = begun(
             key_parts=key.parts,
             key_values=key.values,
             facts=self._facts,
@@ -185,15 +181,18 @@ class RunExecution:
         claim = self._leases.claim(node.name, key.hex, decision)
         return self._execute(Attempt(node, execution, key, body, workers, claim, started))
 
-    def _begun(self, node: Node) -> Execution:
+    def _begun(
+        self, node: Node, started: datetime, status: Status = Status.RUNNING, **decided: Any
+    ) -> Execution:
         return Execution(
             id=0,
             step=node.step.name,
             node=node.name,
             run=self._run,
-            status=Status.RUNNING,
+            status=status,
             parameters=node.parameters,
-            started=datetime.now(timezone.utc),
+            started=started,
+            **decided,
         )
 
     def _workers_of(self, node: Node) -> Workers:
@@ -212,10 +211,9 @@ class RunExecution:
         seen = "it gives another result each time: " + "; ".join(found) if found else "it gave the same"
         return decision.with_detail(f"executed again, {seen}")
 
-    def _take(self, execution: Execution, entry: CacheEntry, started: float) -> Execution:
+    def _take(self, begun: Callable[..., Execution], entry: CacheEntry, started: float) -> Execution:
         """Use what an earlier execution made. Recorded later, together with the run's other hits."""
-        taken = replace(
-            execution,
+        taken = begun(
             status=Status.CACHED,
             source_id=entry.execution_id,
             outputs=entry.outputs,

@@ -1,7 +1,8 @@
 """Kinds of change, one case each: exactly the steps that have to run again do, all others are cached.
 
-Each case is a program of real files that runs in two fresh processes, before and after an edit. The second
-one also runs everything anew in an empty store: what the cached run gives must be the same.
+Each case is a program of real files that runs in two processes, before and after an edit. The second one also
+runs everything anew in an empty store: what the cached run gives must be the same. Plain scripts are forked off a
+process that has imported zencache and nothing else; with ZENCACHE_TEST_PROCESSES=fresh they start from nothing, too.
 """
 # ruff: noqa: E501  # the texts of modules, one case a line
 # fmt: off
@@ -15,12 +16,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, LifoQueue
+from tempfile import mkdtemp
 
 import pytest
+from forking import ScriptServer
 
 # -- programs
 
@@ -214,23 +219,51 @@ class Way:
     cwd: str = "project"  # relative to the folder that both stores lie in
     typed: str | None = None  # the file that is typed in
 
+    @property
+    def may_be_forked(self) -> bool:
+        """Whether nothing of it happens before a script begins."""
+        is_script = self.arguments[0].endswith(".py") and self.typed is None
+        told_python = any(name.startswith("PYTHON") for name in self.environment)
+        return is_script and not told_python and os.environ.get("ZENCACHE_TEST_PROCESSES") != "fresh"
+
     def run(self, root: Path, **more: str) -> dict[str, dict]:
         """What the program reports of its run; ``more`` joins its environment."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         # Without bytecode: it is taken for up to date if size and second of the source are the same.
         environment = {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **self.environment, **more}
-        done = subprocess.run(
-            [sys.executable, *self.arguments],
-            cwd=root / self.cwd,
-            env=environment,
-            input=(root / "project" / self.typed).read_text() if self.typed else "",
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        cwd = root / self.cwd
+        if self.may_be_forked:
+            with forking() as server:
+                done = server.run(cwd, cwd / self.arguments[0], list(self.arguments[1:]), environment)
+        else:
+            done = subprocess.run(
+                [sys.executable, *self.arguments],
+                cwd=cwd,
+                env=environment,
+                input=(root / "project" / self.typed).read_text() if self.typed else "",
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
         assert '{"statuses"' in done.stdout, f"{done.stdout}\n{done.stderr}"
         report, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index('{"statuses"'))
         return report
+
+
+SERVERS: LifoQueue[ScriptServer] = LifoQueue()  # those that no thread uses now
+
+
+@contextmanager
+def forking() -> Iterator[ScriptServer]:
+    """A server of this thread's own for as long as it needs one."""
+    try:
+        server = SERVERS.get_nowait()
+    except Empty:
+        server = ScriptServer(Path(mkdtemp(prefix="zencache-scripts-")))
+    try:
+        yield server
+    finally:
+        SERVERS.put(server)
 
 
 _NOT_INHERITED = ("ZENCACHE_", "PYTHONPATH", "PYTHONHASHSEED", "OPTIONS")
@@ -810,6 +843,10 @@ def outcomes(request, tmp_path_factory):
         yield running
         for waiting in (*ran.values(), *running.values()):
             waiting.cancel()
+    while not SERVERS.empty():
+        server = SERVERS.get()
+        server.close()
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

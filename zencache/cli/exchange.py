@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +18,28 @@ if TYPE_CHECKING:
     from zencache.repository import Repository
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+@dataclass(frozen=True)
+class _Request:
+    """What a command was asked to carry, and with whom."""
+
+    metadata_url: str | None
+    artifacts_url: str | None
+    runs: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    dry_run: bool
+    as_json: bool
+
+    def chosen(self, source: Repository) -> dict[str, Any]:
+        """As ``Repository.push`` and ``Repository.pull`` take it."""
+        found = [find_artifact(source, one) for one in self.artifacts] if self.artifacts else None
+        return {"run": self.runs or None, "artifacts": found, "dry_run": self.dry_run}
+
+
+def _carrying(command: Callable[[_Request], None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def carrying(**given: Any) -> None:
+        command(_Request(**given))
+
     for option in (
         click.option("--dry-run", is_flag=True, help="Only tell what would be carried."),
         click.option("--artifact", "artifacts", multiple=True, help="Only what made this artifact."),
@@ -24,21 +47,14 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--artifacts", "artifacts_url", help="The other's artifact store: a path or URL."),
         click.option("--metadata", "metadata_url", help="The other's metadata store: a path or URL."),
     ):
-        command = option(command)
-    return command
+        carrying = option(carrying)
+    return carrying
 
 
 @main.command()
-@_options
 @as_json
-def push(
-    metadata_url: str | None,
-    artifacts_url: str | None,
-    runs: tuple[str, ...],
-    artifacts: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+@_carrying
+def push(request: _Request) -> None:
     """Carry entries of this project to another repository, with their bytes and lineage.
 
     The other is the project's `read_from` unless it is named.
@@ -46,22 +62,14 @@ def push(
     from zencache.repository import Repository
 
     mine = Repository()
-    other = _other(mine, metadata_url, artifacts_url, mode="r" if dry_run else "rw")
-    found = [find_artifact(mine, one) for one in artifacts] if artifacts else None
-    _show(mine.push(other, run=runs or None, artifacts=found, dry_run=dry_run), as_json)
+    other = _other(mine, request, mode="r" if request.dry_run else "rw")
+    _show(mine.push(other, **request.chosen(mine)), request.as_json)
 
 
 @main.command()
-@_options
 @as_json
-def pull(
-    metadata_url: str | None,
-    artifacts_url: str | None,
-    runs: tuple[str, ...],
-    artifacts: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+@_carrying
+def pull(request: _Request) -> None:
     """Carry entries of another repository here, with their bytes and lineage.
 
     The other is the project's `read_from` unless it is named.
@@ -69,14 +77,14 @@ def pull(
     from zencache.repository import Repository
 
     mine = Repository()
-    other = _other(mine, metadata_url, artifacts_url, mode="r")
-    found = [find_artifact(other, one) for one in artifacts] if artifacts else None
-    _show(mine.pull(other, run=runs or None, artifacts=found, dry_run=dry_run), as_json)
+    other = _other(mine, request, mode="r")
+    _show(mine.pull(other, **request.chosen(other)), request.as_json)
 
 
-def _other(mine: Repository, metadata_url: str | None, artifacts_url: str | None, mode: str) -> Repository:
+def _other(mine: Repository, request: _Request, mode: str) -> Repository:
     from zencache.repository import Repository
 
+    metadata_url, artifacts_url = request.metadata_url, request.artifacts_url
     if bool(metadata_url) != bool(artifacts_url):
         wrong_usage("Name both stores of the other: --metadata URL --artifacts URL.")
     if metadata_url is None or artifacts_url is None:

@@ -269,6 +269,9 @@ def _attribute(module: types.ModuleType, qualname: str) -> Any:
 
 def _members(annotation: Any) -> Iterator[type]:
     """The classes that a value of an annotation may have; ``object`` where anything may come."""
+    if type(annotation) is type and annotation in registered:  # the usual one, and no interface
+        yield annotation
+        return
     origin = typing_extensions.get_origin(annotation)
     if annotation is None:
         yield types.NoneType

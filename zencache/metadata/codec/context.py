@@ -43,15 +43,30 @@ def get_lease(proto: Any) -> Lease:
     )
 
 
+def _put_said(properties: Any, said: Acceptance | Quarantine | Pin) -> None:
+    """Why somebody said something, who it was, and when."""
+    put_text(properties, schema.REASON, said.reason)
+    put_text(properties, schema.BY, said.by)
+    properties[schema.WHEN].string_value = said.when.isoformat()
+
+
+def _said(proto: Any) -> dict[str, Any]:
+    properties = proto.custom_properties
+    when = parse_time(get_text(properties, schema.WHEN))
+    return {
+        "reason": get_text(properties, schema.REASON),
+        "by": get_text(properties, schema.BY),
+        "when": when or time_of(proto.create_time_since_epoch),
+    }
+
+
 def put_acceptance(proto: Any, acceptance: Acceptance) -> Any:
     proto.name = f"{acceptance.step}:{acceptance.new}"
     properties = proto.custom_properties
     properties[schema.ACCEPTED_STEP].string_value = acceptance.step
     properties[schema.NEW_CODE].string_value = acceptance.new
     properties[schema.OLD_CODE].string_value = acceptance.old
-    put_text(properties, schema.REASON, acceptance.reason)
-    put_text(properties, schema.BY, acceptance.by)
-    properties[schema.WHEN].string_value = acceptance.when.isoformat()
+    _put_said(properties, acceptance)
     properties[schema.REVOKED].bool_value = acceptance.is_revoked
     put_signature(properties, acceptance.signature)
     return proto
@@ -63,9 +78,7 @@ def get_acceptance(proto: Any) -> Acceptance:
         step=get_text(properties, schema.ACCEPTED_STEP),
         new=get_text(properties, schema.NEW_CODE),
         old=get_text(properties, schema.OLD_CODE),
-        reason=get_text(properties, schema.REASON),
-        by=get_text(properties, schema.BY),
-        when=parse_time(get_text(properties, schema.WHEN)) or time_of(proto.create_time_since_epoch),
+        **_said(proto),
         is_revoked=properties[schema.REVOKED].bool_value if schema.REVOKED in properties else False,
         signature=get_signature(properties),
     )
@@ -75,9 +88,7 @@ def put_quarantine(proto: Any, quarantine: Quarantine) -> Any:
     proto.name = quarantine.digest
     properties = proto.custom_properties
     properties[schema.DIGEST].string_value = quarantine.digest
-    put_text(properties, schema.REASON, quarantine.reason)
-    put_text(properties, schema.BY, quarantine.by)
-    properties[schema.WHEN].string_value = quarantine.when.isoformat()
+    _put_said(properties, quarantine)
     properties[schema.LIFTED].bool_value = quarantine.is_lifted
     return proto
 
@@ -87,9 +98,7 @@ def get_quarantine(proto: Any) -> Quarantine:
     return Quarantine(
         id=proto.id,
         digest=get_text(properties, schema.DIGEST),
-        reason=get_text(properties, schema.REASON),
-        by=get_text(properties, schema.BY),
-        when=parse_time(get_text(properties, schema.WHEN)) or time_of(proto.create_time_since_epoch),
+        **_said(proto),
         is_lifted=properties[schema.LIFTED].bool_value if schema.LIFTED in properties else False,
     )
 
@@ -99,9 +108,7 @@ def put_pin(proto: Any, pin: Pin) -> Any:
     properties = proto.custom_properties
     properties[schema.PINNED_KIND].string_value = pin.kind
     put_text(properties, schema.PINNED_TARGET, pin.target)
-    put_text(properties, schema.REASON, pin.reason)
-    put_text(properties, schema.BY, pin.by)
-    properties[schema.WHEN].string_value = pin.when.isoformat()
+    _put_said(properties, pin)
     properties[schema.LIFTED].bool_value = pin.is_lifted
     return proto
 
@@ -111,8 +118,6 @@ def get_pin(proto: Any) -> Pin:
     return Pin(
         kind=get_text(properties, schema.PINNED_KIND),
         target=get_text(properties, schema.PINNED_TARGET),
-        reason=get_text(properties, schema.REASON),
-        by=get_text(properties, schema.BY),
-        when=parse_time(get_text(properties, schema.WHEN)) or time_of(proto.create_time_since_epoch),
+        **_said(proto),
         is_lifted=properties[schema.LIFTED].bool_value if schema.LIFTED in properties else False,
     )
