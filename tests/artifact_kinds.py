@@ -26,7 +26,11 @@ from pathlib import Path
 import pytest
 
 OBJECT_STORES = ("s3", "azure", "gcs")
-REMOTE_KINDS = (*OBJECT_STORES, "webdav", "sftp")
+# Of the remote ones the everyday tests take the one that needs nothing but a package.
+REMOTE_KINDS = (
+    "s3",
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("azure", "gcs", "webdav", "sftp")),
+)
 KINDS = ("local", "memory", *REMOTE_KINDS)
 _PACKAGES = {"s3": "s3fs", "azure": "adlfs", "gcs": "gcsfs", "webdav": "webdav4", "sftp": "sshfs"}
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

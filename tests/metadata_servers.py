@@ -25,7 +25,8 @@ MYSQL, POSTGRESQL = "ZENCACHE_TEST_MYSQL", "ZENCACHE_TEST_POSTGRESQL"
 USUAL = "CHARACTER SET latin1 COLLATE latin1_swedish_ci"
 EXACT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 
-KINDS = ["memory", "sqlite", "mysql", "mysql-usual-collation", "postgresql", "grpc", "grpcs"]
+SERVED = ("mysql", "mysql-usual-collation", "postgresql", "grpcs")
+KINDS = ["memory", "sqlite", "grpc", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SERVED)]
 
 
 @contextmanager

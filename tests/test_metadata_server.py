@@ -312,6 +312,7 @@ def test_a_stop_finishes_the_call_in_flight(project):
     assert len(kept) == len(ids) == 5_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mysql", "postgresql"])
 def test_a_database_server_is_offered_with_every_text_as_it_was(project, kind):
     with metadata_url(kind, project) as url, serving(url) as server:

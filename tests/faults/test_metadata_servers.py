@@ -18,7 +18,7 @@ from metadata_servers import cut_sessions, metadata_url, serving, user_with_pass
 from zencache import Repository, pipeline, step
 from zencache.exceptions import ConfigurationError, MetadataStoreError
 
-SERVERS = ["mysql", "postgresql"]
+SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("mysql", "postgresql")]
 SECRET = "s3cret-Passw0rd"
 
 
@@ -183,7 +183,7 @@ def test_a_grpc_server_that_is_started_anew_in_the_middle_of_a_run_is_found_agai
             process.communicate()
 
 
-@pytest.mark.parametrize("kind", ["mysql", "postgresql", "grpc"])
+@pytest.mark.parametrize("kind", [*SERVERS, "grpc"])
 def test_a_child_that_was_forked_leaves_its_parents_session_alone(project, kind, run_script):
     source = """
     import os, sys
@@ -239,7 +239,7 @@ def test_an_error_about_a_server_says_what_to_do_and_never_the_password(project,
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_wrong_user_is_an_error_that_names_the_user_and_not_the_password(project, kind):
     with metadata_url(kind, project) as url:
         scheme, _, rest = url.partition("://")
@@ -249,7 +249,7 @@ def test_a_wrong_user_is_an_error_that_names_the_user_and_not_the_password(proje
         assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["mysql", "postgresql", "grpcs"])
+@pytest.mark.parametrize("kind", [*SERVERS, "grpcs"])
 def test_no_secret_is_in_what_is_shown_noted_or_recorded(project, kind, caplog):
     with ExitStack() as opened:
         url = opened.enter_context(metadata_url(kind, project))
