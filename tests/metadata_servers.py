@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ def metadata_url(kind: str, folder: Path) -> Iterator[str]:
             yield opened.enter_context(postgresql_database())
         elif kind == "grpc":
             yield opened.enter_context(serving(f"sqlite:///{folder}/served.db")).url
+        elif kind == "grpc-process":
+            yield opened.enter_context(serving_elsewhere(f"sqlite:///{folder}/served.db"))
         elif kind == "grpcs":
             yield opened.enter_context(serving_securely(f"sqlite:///{folder}/served.db", folder))
         else:
@@ -56,6 +59,25 @@ def serving(metadata: str, **options: Any) -> Iterator[MetadataServer]:
         yield server
     finally:
         server.stop(grace=5)
+
+
+@contextmanager
+def serving_elsewhere(metadata: str) -> Iterator[str]:
+    """The URL of ``zencache serve`` in a process of its own, ended as a user ends it."""
+    process = serve_in_a_process(metadata)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[3]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0, "the server ended badly"
+
+
+def serve_in_a_process(metadata: str, port: int = 0) -> subprocess.Popen[str]:
+    """``zencache serve``, which says in a line where it listens."""
+    command = [sys.executable, "-m", "zencache", "serve", "--metadata", metadata, "--port", str(port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 @contextmanager

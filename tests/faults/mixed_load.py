@@ -1,6 +1,6 @@
 """A mixed load on one project, by processes that live as long as they are let: a script, run by tests.
 
-    python mixed_load.py work SEED RUNS           # that many small runs, one after the other
+    python mixed_load.py work SEED RUNS           # that many small runs, once it is told to
     python mixed_load.py kill KILLS AT_ONCE SEED  # processes that run without end, killed at random moments
 
 What a step returns is known without zencache, and compared at every run: what differs is written to
@@ -76,6 +76,19 @@ def work(seed: int, runs: int | None) -> None:
         done += 1
 
 
+def work_when_told(seed: int, runs: int) -> None:
+    """As ``work``, from the moment on at which all others are ready, too."""
+    Repository().get_runs()
+    wait_for_the_start()
+    work(seed, runs)
+
+
+def wait_for_the_start() -> None:
+    """Say that this process is ready, and wait for a line."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
 def kill(kills: int, at_once: int, seed: int) -> None:
     """Fork processes that work without end, and kill each at a random moment. No store is open here."""
     random.seed(seed)
@@ -110,4 +123,4 @@ def _child(seed: int) -> None:
 
 if __name__ == "__main__":
     command, *numbers = sys.argv[1:]
-    {"work": work, "kill": kill}[command](*map(int, numbers))
+    {"work": work_when_told, "kill": kill}[command](*map(int, numbers))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from delaying_proxy import delaying
-from metadata_servers import cut_sessions, metadata_url, serving, user_with_password
+from metadata_servers import cut_sessions, metadata_url, serve_in_a_process, serving, user_with_password
 
 from zencache import Repository, pipeline, step
 from zencache.exceptions import ConfigurationError, MetadataStoreError
@@ -146,13 +144,9 @@ def test_a_connection_to_a_grpc_server_that_is_cut_at_any_moment_loses_and_doubl
         audit(repository.store)
 
 
-def serve_in_a_process(project, port):
-    command = [sys.executable, "-m", "zencache", "serve", "--metadata", f"sqlite:///{project}/served.db"]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert "Serving" in process.stdout.readline(), process.stderr.read()
+def serve_here(project, port):
+    process = serve_in_a_process(f"sqlite:///{project}/served.db", port)
+    assert "Serving" in process.stdout.readline()
     return process
 
 
@@ -160,13 +154,13 @@ def serve_in_a_process(project, port):
 def test_a_grpc_server_that_is_started_anew_in_the_middle_of_a_run_is_found_again(project, ended_by):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    processes = [serve_in_a_process(project, port)]
+    processes = [serve_here(project, port)]
 
     def start_anew():
         processes[-1].send_signal(ended_by)
         code = processes[-1].wait(60)
         # The step goes on at once, and for a while nobody listens.
-        threading.Timer(0.3, lambda: processes.append(serve_in_a_process(project, port))).start()
+        threading.Timer(0.3, lambda: processes.append(serve_here(project, port))).start()
         return code
 
     try:
@@ -333,3 +327,45 @@ def test_many_processes_at_once_lose_and_double_nothing(project, kind, run_scrip
         repository = Repository(metadata=url)
         assert len(repository.get_runs(limit=None)) == 60
         audit(repository.store)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "postgresql", "grpc"])
+def test_each_type_is_made_once_however_many_processes_run_first(project, kind, run_script):
+    source = """
+    import subprocess, sys
+    from zencache import Repository, pipeline, step
+
+    @step
+    def make(number: int) -> list:
+        return [number]
+
+    @pipeline
+    def making(number: int = 0):
+        make(number=number)
+
+    url, *numbers = sys.argv[1:]
+    if numbers:
+        repository = Repository(metadata=url)
+        repository.get_runs()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        making(int(numbers[0])).run(repository=repository)
+    else:
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        others = [subprocess.Popen([sys.executable, __file__, url, str(n)], **options) for n in range(8)]
+        for other in others:
+            other.stdout.readline()
+        for other in others:
+            other.stdin.write("go\\n")
+            other.stdin.flush()
+        print([(other.communicate(), other.returncode)[1] for other in others])
+    """
+    with metadata_url(kind, project) as url:
+        Repository(metadata=url).get_runs()
+        assert run_script(source, url).stdout.splitlines() == ["[0, 0, 0, 0, 0, 0, 0, 0]"]
+        store = Repository(metadata=url).store
+        for types in (store.get_context_types(), store.get_execution_types(), store.get_artifact_types()):
+            names = [one.name for one in types]
+            assert sorted(names) == sorted(set(names))
+        assert len(Repository(metadata=url).get_runs()) == 8

@@ -6,7 +6,7 @@ prefix ``zencache_``; a property without it on an execution is a parameter of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zencache.digest import fingerprint
@@ -133,6 +133,11 @@ def output_id(execution_id: int, name: str) -> str:
     return f"{_OUTPUT}{execution_id}:{fingerprint(name)}"
 
 
+def _type_id(kind: str, name: str) -> str:
+    """The external id of a type. MLMD lets two processes make a type of the same name at the same time."""
+    return f"zencache:type:{fingerprint((kind, name))}"
+
+
 def is_local(external_id: str) -> bool:
     """Whether an external id says something in its own metadata store only."""
     return external_id.startswith(_OUTPUT)
@@ -146,11 +151,12 @@ def context_type_ids(connection: Connection) -> dict[str, int]:
         known = {kind.name: kind.id for kind in store.get_context_types()}
         for name in CONTEXT_TYPES:
             if name not in known:
-                known[name] = store.put_context_type(proto.ContextType(name=name), can_add_fields=True)
+                kind = proto.ContextType(name=name, external_id=_type_id("context", name))
+                known[name] = store.put_context_type(kind, can_add_fields=True)
         _remember(connection, "context", known)
 
     if any(("context", name) not in connection.type_ids for name in CONTEXT_TYPES):
-        connection.write(register)
+        _register(connection, register)
     return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
 
 
@@ -168,7 +174,7 @@ def register_at_once(connection: Connection, steps: Mapping[str, str | None]) ->
     def register(store: Any) -> Any:
         request = service.PutTypesRequest(can_add_fields=True, can_omit_fields=True)
         for name in contexts:
-            request.context_types.add().name = name
+            request.context_types.add(name=name, external_id=_type_id("context", name))
         for name in executions:
             request.execution_types.add().CopyFrom(_execution_type(name, steps[name]))
         response = service.PutTypesResponse()
@@ -189,7 +195,7 @@ def register_at_once(connection: Connection, steps: Mapping[str, str | None]) ->
 def _execution_type(name: str, base: str | None) -> Any:
     from ml_metadata.proto import metadata_store_pb2 as proto
 
-    kind = proto.ExecutionType(name=name)
+    kind = proto.ExecutionType(name=name, external_id=_type_id("execution", name))
     if base is not None:
         kind.base_type = proto.ExecutionType.SystemDefinedBaseType.Value(_EXECUTION_BASES[base])
     return kind
@@ -206,7 +212,7 @@ def execution_type_ids(connection: Connection, steps: Mapping[str, str | None]) 
         _remember(connection, "execution", known)
 
     if any(("execution", name) not in connection.type_ids for name in steps):
-        connection.write(register)
+        _register(connection, register)
     return {name: connection.type_ids["execution", name] for name in steps}
 
 
@@ -226,7 +232,7 @@ def artifact_type_id(connection: Connection, artifact_type: ArtifactType) -> int
         known = {kind.name: kind for kind in store.get_artifact_types()}
         ids = {kind.name: kind.id for kind in known.values()}
         if name not in known or set(declared) - set(known[name].properties):
-            kind = proto.ArtifactType(name=name)
+            kind = proto.ArtifactType(name=name, external_id=_type_id("artifact", name))
             for property_name, property_type in declared.items():
                 kind.properties[property_name] = proto.PropertyType.Value(property_type)
             if artifact_type.base is not None:
@@ -239,7 +245,7 @@ def artifact_type_id(connection: Connection, artifact_type: ArtifactType) -> int
 
     if ("artifact", form) not in connection.type_ids:
         try:
-            connection.write(register)
+            _register(connection, register)
         except errors.AlreadyExistsError as error:
             raise MetadataStoreError(
                 "An artifact type is registered with another type of one of its properties.",
@@ -247,6 +253,16 @@ def artifact_type_id(connection: Connection, artifact_type: ArtifactType) -> int
                 hint="Give the class another TYPE_NAME, or its properties the types that they had.",
             ) from error
     return connection.type_ids["artifact", form]
+
+
+def _register(connection: Connection, register: Callable[[Any], None]) -> None:
+    """Once more where another process made one of the types between looking and making: then it is listed."""
+    from ml_metadata import errors
+
+    try:
+        connection.write(register)
+    except errors.AlreadyExistsError:
+        connection.write(register)
 
 
 def _remember(connection: Connection, kind: str, ids: dict[str, int]) -> None:
