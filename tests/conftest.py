@@ -74,7 +74,7 @@ def _logger_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def run_script(project: Path) -> RunScript:
-    """``run_script(source, *args, check=True, env=None)``: a text as a script, in a process of its own.
+    """``run_script(source, *args, check=True, env=None, timeout=100)``: a text as a script, in a process.
 
     The project is its working directory. With ``check`` a script that fails fails the test, and what it
     printed is shown.
@@ -82,7 +82,11 @@ def run_script(project: Path) -> RunScript:
     count = itertools.count(1)
 
     def run_script(
-        source: str, *args: Any, check: bool = True, env: Mapping[str, str] | None = None
+        source: str,
+        *args: Any,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 100,
     ) -> subprocess.CompletedProcess[str]:
         script = project / f"script_{next(count)}.py"
         script.write_text(textwrap.dedent(source), encoding="utf-8")
@@ -92,7 +96,7 @@ def run_script(project: Path) -> RunScript:
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=timeout,
         )
         if check and done.returncode:
             pytest.fail(f"The script ended with {done.returncode}.\n{done.stdout}\n{done.stderr}")

@@ -1,7 +1,8 @@
 """A mixed load on one project, by processes that live as long as they are let: a script, run by tests.
 
     python mixed_load.py work SEED RUNS           # that many small runs, once it is told to
-    python mixed_load.py kill KILLS AT_ONCE SEED  # processes that run without end, killed at random moments
+    python mixed_load.py kill KILLS AT_ONCE SEED SECONDS
+                                                  # processes that run without end, killed at random moments
 
 What a step returns is known without zencache, and compared at every run: what differs is written to
 ``wrong.txt`` in the working directory, which is the project.
@@ -89,8 +90,8 @@ def wait_for_the_start() -> None:
     sys.stdin.readline()
 
 
-def kill(kills: int, at_once: int, seed: int) -> None:
-    """Fork processes that work without end, and kill each at a random moment. No store is open here."""
+def kill(kills: int, at_once: int, seed: int, within: float) -> None:
+    """Fork processes that work without end, and kill each within some seconds. No store is open here."""
     random.seed(seed)
     alive: list[tuple[int, float]] = []
     started = 0
@@ -100,7 +101,7 @@ def kill(kills: int, at_once: int, seed: int) -> None:
             pid = os.fork()
             if not pid:
                 _child(seed * 100_000 + started)
-            alive.append((pid, time.monotonic() + random.uniform(0.005, 0.6)))
+            alive.append((pid, time.monotonic() + random.uniform(0.005, within)))
         time.sleep(0.002)
         for pid, end in list(alive):
             if time.monotonic() >= end:
@@ -123,4 +124,4 @@ def _child(seed: int) -> None:
 
 if __name__ == "__main__":
     command, *numbers = sys.argv[1:]
-    {"work": work_when_told, "kill": kill}[command](*map(int, numbers))
+    {"work": work_when_told, "kill": kill}[command](*(float(n) if "." in n else int(n) for n in numbers))

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from inspection import files_in_staging, unsound_objects
+from metadata_servers import metadata_url
 
 ARTIFACTS = Path(".zencache") / "artifacts"
 
-# A fresh project and forked processes for each point: one run whose n-th call goes wrong, another that finds
-# what it left, and a third that has to hit everything.
+# A fresh project, with keys of its own, and forked processes for each point: one run whose n-th call goes
+# wrong, another that finds what it left, and a third that has to hit everything.
 POINTS = """
 import json, os, sys, tempfile, time
 from collections import Counter
@@ -25,20 +26,20 @@ fault, state = sys.argv[1:]
 sys.stderr = open(os.devnull, "w")
 
 @step
-def first() -> int:
+def first(point: int) -> int:
     return 1
 
 @step
 def pair(x: int, plus: int) -> Output(a=int, b=str):
-    return x + plus, "b"
+    return x + plus // 1000, "b"
 
 @step
 def last(a: int, b: str) -> int:
     return a + len(b)
 
 @pipeline
-def troubled(plus: int):
-    a, b = pair(first(), plus)
+def troubled(point: int, plus: int):
+    a, b = pair(first(point), plus * 1000 + point)
     last(a, b)
 
 real = metadata_store.MetadataStore._call
@@ -75,7 +76,7 @@ def forked(function):
     return json.loads(said)
 
 def run():
-    run = troubled(plus).run()
+    run = troubled(target, plus).run(run_name=f"point-{target}-{os.getpid()}")
     return {"statuses": {name: view.status for name, view in run.steps.items()},
             "result": run.steps["last"].output.read(), "run": run.status}
 
@@ -89,14 +90,15 @@ def in_trouble():
 
 def audit():
     repository = Repository()
-    executions = repository.store.get_executions()
+    own = f"point-{target}-"
+    executions = [e for e in repository.store.get_executions() if e.name.startswith(own)]
     complete = [e for e in executions if e.last_known_state == e.COMPLETE]
     return {
         "names": [n for n, c in Counter(e.name for e in executions).items() if c > 1],
         "keys": [k for k, c in Counter(
             e.custom_properties["zencache_cache_key"].string_value for e in complete).items() if c > 1],
         "running": [e.name for e in executions if e.last_known_state == e.RUNNING],
-        "runs": [run.status for run in repository.get_runs()],
+        "runs": [run.status for run in repository.get_runs(limit=None) if run.name.startswith(own)],
     }
 
 points = []
@@ -119,13 +121,33 @@ print(json.dumps(points))
 """
 
 
+FAULTS = ["lost", "unanswered", "repeated", "late"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("state", ["cold", "half warm", "warm"])
-@pytest.mark.parametrize("fault", ["lost", "unanswered", "repeated", "late"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_wherever_a_call_goes_wrong_the_run_is_right_or_says_so(
     run_script: Any, fault: str, state: str
 ) -> None:
-    points = json.loads(run_script(POINTS, fault, state).stdout)
+    nothing_goes_wrong_for_good(run_script, fault, state)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["mysql", "postgresql", "grpc-process"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_same_with_a_metadata_server(
+    run_script: Any, project: Path, monkeypatch: pytest.MonkeyPatch, fault: str, kind: str
+) -> None:
+    with metadata_url(kind, project) as url:
+        monkeypatch.setenv("ZENCACHE_METADATA", url)
+        nothing_goes_wrong_for_good(run_script, fault, "half warm")
+
+
+def nothing_goes_wrong_for_good(run_script: Any, fault: str, state: str) -> None:
+    """All points of a run; in one that is half warm, one step hits and the others execute."""
+    points = json.loads(run_script(POINTS, fault, state, timeout=500).stdout)
     assert len(points) > 4, "too few calls to be the life of a run"
     wrong = [f"{point['point']}: {problem}" for point in points for problem in problems(point)]
     assert wrong == []

@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 from delaying_proxy import delaying
-from metadata_servers import cut_sessions, metadata_url, serve_in_a_process, serving, user_with_password
+from metadata_servers import (
+    cut_sessions,
+    metadata_url,
+    mysql_session,
+    serve_in_a_process,
+    serving,
+    user_with_password,
+)
 
 from zencache import Repository, pipeline, step
 from zencache.exceptions import ConfigurationError, MetadataStoreError
+from zencache.metadata.connection.mysql import MysqlConnection
 
 SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("mysql", "postgresql")]
 SECRET = "s3cret-Passw0rd"
@@ -291,6 +299,18 @@ def test_two_names_that_a_database_takes_for_one_are_an_error_and_not_one_pipeli
         named("Training").run(repository=repository)
         named("training").run(repository=repository)
         assert [one.name for one in repository.get_pipelines()] == ["Training", "training"]
+
+
+@pytest.mark.slow
+def test_a_database_whose_maker_was_killed_says_so(project, monkeypatch):
+    monkeypatch.setattr(
+        MysqlConnection, "patience", 0.5
+    )  # seconds in which another process may still make it
+    with metadata_url("mysql", project) as url, mysql_session() as session:
+        session.execute(f"CREATE TABLE {url.rpartition('/')[2]}.MLMDEnv (schema_version INTEGER PRIMARY KEY)")
+        with pytest.raises(MetadataStoreError, match="only a part of the tables") as error:
+            adding().run(repository=Repository(metadata=url))
+        assert "Drop it" in str(error.value)
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from zencache.metadata.connection import Connection
 from zencache.metadata.reading import Reader
 from zencache.signing import Trust, definition_statement
 
+_TRIES_WITH_NOTE = 3
+
 
 class RunContexts:
     """What every write of a run is put into.
@@ -41,6 +43,7 @@ class RunContexts:
         self._pipeline_id: int | None = None if pipeline is None else pipeline.id
         self._run_context: Any = None
         self._cache_keys: dict[str, None] = {}
+        self._tries = 0
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
         self.run = replace(run, previous=self.previous_run)
 
@@ -63,13 +66,21 @@ class RunContexts:
         self._cache_keys[cache_key] = None
 
     def of(self, nodes: Sequence[str]) -> list[Any]:
-        """Those that a write about some nodes is put into."""
+        """Those that a write about some nodes is put into.
+
+        All runs of a pipeline note something with it, and where many end at once some would never get in.
+        The note only saves calls: a write that has been aborted a few times goes without it.
+        """
         from ml_metadata.proto import metadata_store_pb2 as proto
 
         type_ids = schema.context_type_ids(self._connection)
         has_ended = self.run.ended is not None
         pipeline = proto.Context(type_id=type_ids[schema.PIPELINE], name=self.run.pipeline)
-        if has_ended or not self.is_recorded:  # else it is found by its name, and left as it is
+        self._tries += 1
+        is_noted = self._pipeline_id is None or self._tries <= _TRIES_WITH_NOTE
+        if (
+            has_ended or not self.is_recorded
+        ) and is_noted:  # else it is found by its name, and left as it is
             if self._pipeline is not None:  # it is replaced, with what another tool recorded of it
                 pipeline.CopyFrom(self._pipeline)
             elif self._pipeline_id is not None:
@@ -140,6 +151,7 @@ class RunContexts:
     def take_ids(self, store: Any, context_ids: Sequence[int]) -> None:
         """What :meth:`of` gave has been put; these are the ids."""
         is_new = not self.is_recorded
+        self._tries = 0
         self._pipeline_id, run_id = context_ids[:2]
         self.run = replace(self.run, id=run_id)
         if is_new:

@@ -71,14 +71,16 @@ class RunWriter:
         lease = execution.lease
 
         def put(store: Any) -> Execution:
+            held = None if lease is None else held_now(store)
+            if held is not None:
+                assert lease is not None
+                if held.token != lease.token:
+                    raise LeaseTaken(held)
+                if (known := found(store)) is not None:
+                    return known
             contexts = self._contexts.of([execution.node])
             if lease is not None:
                 contexts.append(lease_context(self._connection, lease))
-                held = held_now(store)
-                if held is not None and held.token != lease.token:
-                    raise LeaseTaken(held)
-                if held is not None and (known := found(store)) is not None:
-                    return known
             (execution_id,), _, ids = self._send(store, [execution_proto], [], contexts, edges)
             taken = None if lease is None else replace(lease, id=ids[-1])
             return replace(execution, id=execution_id, lease=taken)

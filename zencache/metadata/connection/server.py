@@ -20,6 +20,7 @@ _MAKING = (
     "duplicate key value violates unique constraint",
     "tuple concurrently updated",
 )
+_HALF_MADE = "no schema_version can be found"
 _CONNECT_TIMEOUT = 5.0  # seconds in which a server has to accept a connection
 
 
@@ -43,7 +44,8 @@ class ServerConnection(Connection):
             except MetadataStoreError as error:
                 is_being_made = any(said in str(error.__cause__) for said in _MAKING)
                 if not is_being_made or time.monotonic() >= until:
-                    raise self._refused(error) from error.__cause__
+                    is_half_made = _HALF_MADE in str(error.__cause__)
+                    raise (self._half_made() if is_half_made else self._refused(error)) from error.__cause__
             time.sleep(random.uniform(0.05, 0.25))  # another process is making the tables
 
     def _check_reachable(self) -> None:
@@ -59,6 +61,14 @@ class ServerConnection(Connection):
                 facts={"metadata": self.url, "host": host, "port": port},
                 hint="Start it, or correct the host and port of the URL (ZENCACHE_METADATA).",
             ) from error
+
+    def _half_made(self) -> MetadataStoreError:
+        """MLMD notes the version last; MariaDB and MySQL make each table for good, whatever comes after."""
+        return MetadataStoreError(
+            "The database has only a part of the tables of ML Metadata: whoever made them was killed.",
+            facts={"metadata": self.url, "database": self.address.path},
+            hint="Nothing is recorded in it yet. Drop it, create it anew, and run again.",
+        )
 
     def _refused(self, error: MetadataStoreError) -> MetadataStoreError:
         """The server is there and does not let us in. While it starts, it does the same: hence "away"."""
