@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 from blake3 import blake3
+from measure import sized
 
 from zencache import Repository, pipeline, step
 
-LENGTH = 50_000_000  # float32: 200 MB
+LENGTH = sized(50_000_000, 5_000_000)  # float32: 200 MB
 
 
 @step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pyarrow
 import pyarrow.dataset as ds
 from apache_beam.options.pipeline_options import PipelineOptions
 from array_pipeline import counted, evict
+from measure import peak_memory
 
 from zencache import Repository, pipeline, step, tfx
 from zencache.materializer.parquet import ParquetMaterializer
@@ -110,5 +110,5 @@ if __name__ == "__main__":
     started = time.perf_counter()
     measured = calls[what](kind, int(rows), Path(folder)) or {}
     measured = {"seconds": time.perf_counter() - started, **measured}
-    measured["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    measured["peak"] = peak_memory()
     print(json.dumps(measured))

@@ -1,54 +1,74 @@
-"""Ratios between two things measured in the same run: interleaved, medians, one readable line each."""
+"""Two things measured in the same run: interleaved, medians, one readable line for each pair."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
-Call = Callable[[], float | None]
+from result import Goal, Result, Unit
+
+Call = Callable[[], Any]  # a float that it returns is the seconds that count
+T = TypeVar("T")
+
+QUICK = bool(os.environ.get("ZENCACHE_BENCHMARK_QUICK"))
+_titles = [""]
+found: list[Result] = []
 
 
-def interleaved(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
+def sized(full: T, quick: T) -> T:
+    """How much is measured: ``quick`` is for trying whether a benchmark works."""
+    return quick if QUICK else full
+
+
+def interleaved(calls: Mapping[str, Call], rounds: int, *, warm: bool = True) -> dict[str, float]:
     """The median seconds of each call, measured A B C A B C ... so that a slow minute hits all alike.
 
     A call that prepares something first returns the seconds that count; else its whole time does.
     One round before the measured ones warms what a process has to learn once.
+
+    Args:
+        warm: whether there is such a round; not where a round takes a minute and is warm by itself.
     """
+    rounds = sized(rounds, min(rounds, 3))
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for round_ in range(rounds + 1):
+    for round_ in range(0 if warm else 1, rounds + 1):
         for name, call in calls.items():
             started = time.perf_counter()
             own = call()
             whole = time.perf_counter() - started
             if round_:
-                seconds[name].append(whole if own is None else own)
+                seconds[name].append(own if isinstance(own, float) else whole)
     return {name: median(found) for name, found in seconds.items()}
 
 
-def line(what: str, ours: float, than: str, theirs: float, goal: str = "") -> float:
-    """Print two times in one line and return their ratio."""
-    ratio = ours / theirs if theirs > 0 else float("inf")
-    aim = f"   goal: {goal}" if goal else ""
-    print(f"  {what}: {shown(ours)}  vs  {than}: {shown(theirs)}  ->  {ratio:.3f}{aim}")
-    return ratio
-
-
 def title(text: str) -> None:
+    """Begin a table of results."""
+    _titles.append(text)
     print(f"\n{text}")
 
 
-def shown(seconds: float) -> str:
-    if abs(seconds) >= 1:
-        return f"{seconds:.2f} s"
-    if abs(seconds) >= 1e-3:
-        return f"{seconds * 1e3:.2f} ms"
-    return f"{seconds * 1e6:.1f} us"
+def line(
+    what: str,
+    ours: float,
+    than: str = "",
+    theirs: float = 0.0,
+    goal: Goal | None = None,
+    *,
+    unit: Unit = "s",
+    at: int | None = None,
+) -> Result:
+    """Print a result in one line and keep it; one that misses its goal fails its benchmark at the end."""
+    result = Result(_titles[-1], what, ours, than, theirs, unit, goal, at)
+    found.append(result)
+    print(f"  {result}")
+    return result
 
 
 def in_process(script: Path, *arguments: object) -> Any:
@@ -64,3 +84,17 @@ def process_seconds(*arguments: object) -> float:
     started = time.perf_counter()
     subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, check=True)
     return time.perf_counter() - started
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held.
+
+    Not ``ru_maxrss``, which begins with what the parent of a process held when it started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM")) * 1024
+
+
+def forget_peak() -> None:
+    """Let :func:`peak_memory` begin anew with what is held now."""
+    Path("/proc/self/clear_refs").write_text("5")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from history import write_history
+from measure import line, sized, title
 
 from zencache.artifact_store.manifest import address
 
-EXECUTIONS = 10_000
+EXECUTIONS = sized(10_000, 2_500)
+T = TypeVar("T")
 
 
 @pytest.mark.benchmark
@@ -22,17 +26,15 @@ def test_gc_of_a_long_history(tmp_path: Path) -> None:
         folder = tmp_path / "artifacts" / address(one.artifact.object) / "payload"
         folder.mkdir(parents=True)
         (folder / "data").write_bytes(b"x" * 1000)
-    began = time.perf_counter()
-    foretold = repository.gc(keep_last=1, grace="0s")
-    shown = time.perf_counter() - began
-    began = time.perf_counter()
-    done = repository.gc(keep_last=1, grace="0s", dry_run=False)
-    deleted = time.perf_counter() - began
-    began = time.perf_counter()
-    repository.doctor()
-    examined = time.perf_counter() - began
+    title(f"cleaning up: {EXECUTIONS:,} executions, {len(artifacts):,} artifacts")
+    foretold = timed("dry run", lambda: repository.gc(keep_last=1, grace="0s"))
+    done = timed("deleting", lambda: repository.gc(keep_last=1, grace="0s", dry_run=False))
+    timed("doctor", repository.doctor)
     assert done.freed == foretold.freed > 0
-    print(
-        f"\n{EXECUTIONS} executions, {len(artifacts)} artifacts: dry run {shown:.2f}s; "
-        f"deleting {len(done.removed)} objects {deleted:.2f}s; doctor {examined:.2f}s"
-    )
+
+
+def timed(what: str, call: Callable[[], T]) -> T:
+    began = time.perf_counter()
+    returned = call()
+    line(what, time.perf_counter() - began)
+    return returned

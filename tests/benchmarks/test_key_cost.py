@@ -1,4 +1,4 @@
-"""Where the time of a run goes whose steps are all cached; nothing here has a goal of its own."""
+"""What a cache key costs, beside a bare hash of the same text; nothing here has a goal of its own."""
 
 from __future__ import annotations
 
@@ -11,53 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ml_metadata.metadata_store.metadata_store as stock
 import pytest
 from chain import load, write_chain
-from measure import interleaved, line, shown, title
+from measure import interleaved, line, title
 
-import zencache.cache
-import zencache.invocation
-import zencache.repository
-from zencache import Repository, events
-from zencache.artifact_store.local import LocalArtifactStore
+from zencache import Repository
 from zencache.digest import encode
 from zencache.key import KeyMaker
-from zencache.metadata import MetadataStore, Reader, RunWriter
-from zencache.metadata.connection import SqliteConnection
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
 LENGTH = 50
 RUNS = 40
-PARTS: dict[str, list[tuple[Any, str]]] = {
-    "keys: code": [(KeyMaker, "prepare")],
-    "keys: the rest": [(KeyMaker, "key")],
-    "look-up: MLMD": [
-        (stock.MetadataStore, name)
-        for name in (
-            "get_context_by_type_and_name",
-            "get_contexts_by_external_ids",
-            "get_executions_by_context",
-            "get_events_by_execution_ids",
-            "get_artifacts_by_id",
-        )
-    ],
-    "look-up: what MLMD said": [(Reader, "keys_of_run"), (Reader, "entries"), (Reader, "run")],
-    "look-up: decision": [(zencache.cache.Cache, "lookup"), (MetadataStore, "begin_run")],
-    "verify": [(LocalArtifactStore, "verify")],
-    "record: MLMD": [
-        (stock.MetadataStore, name)
-        for name in ("put_lineage_subgraph", "put_attributions_and_associations", "put_parent_contexts")
-    ],
-    "record: what to say": [(RunWriter, "hits"), (RunWriter, "finish")],
-    "record: lock": [(SqliteConnection, "write")],
-    "log lines": [(events, "emit")],
-    "settings and facts": [
-        (zencache.repository, "find_settings"),
-        (zencache.invocation, "environment_facts"),
-    ],
-}
 
 
 class Shares:
@@ -114,28 +79,6 @@ def test_what_a_cache_key_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     line("code fingerprints and fixed parts", per_step["code"], "SHA-256 of the same text", plain)
     line("parameters, inputs and the key", per_step["key"], "SHA-256 of the same text", plain)
     assert shares.calls["key"] == RUNS * LENGTH
-
-
-def test_where_the_time_of_a_warm_run_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bound = load(write_chain(tmp_path, LENGTH)).chain()
-    repository = Repository(tmp_path)
-    for _ in range(3):
-        bound.run(repository=repository)
-    plain = interleaved({"run": lambda: check(bound.run(repository=repository))}, rounds=15)["run"]
-    shares = Shares()
-    for part, functions in PARTS.items():
-        for owner, name in functions:
-            monkeypatch.setattr(owner, name, shares.of(part, getattr(owner, name)))
-    run = shares.of("rest", bound.run)
-    for _ in range(RUNS):
-        check(run(repository=repository))
-
-    whole = sum(shares.seconds.values())
-    title(f"{LENGTH} cached steps: {shown(whole / RUNS)} with these timers, {shown(plain)} without")
-    for part, spent in sorted(shares.seconds.items(), key=lambda row: -row[1]):
-        calls = shares.calls[part] / RUNS
-        print(f"  {part:<26} {spent / whole:6.1%}  {shown(spent / RUNS):>10}  {calls:6.1f} calls a run")
-    assert shares.calls["rest"] == RUNS
 
 
 def check(run: Any) -> None:

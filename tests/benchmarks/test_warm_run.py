@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from chain import load, write_chain
-from measure import in_process, interleaved, line, process_seconds, title
+from measure import in_process, interleaved, line, title
 from raw_mlmd import RawLoop
+from result import Goal
 
 from zencache import Repository
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
 LENGTH = 50
+A_THIRD, LESS, SAME = Goal(1 / 3), Goal(1), Goal(1.25)
 
 
 @pytest.fixture
@@ -51,14 +53,9 @@ def test_a_warm_run_costs_less_than_the_raw_calls(tmp_path: Path, script: Path) 
     assert all(step.is_cached for step in last.steps.values())
 
     title(f"{LENGTH} cached steps, SQLite, in one process")
-    ratios = {
-        (what, name): line(what, seconds[what], name, seconds[name], "< 1, hope 1/3")
-        for name in raw
-        for what in ours
-    }
-    hope = ratios["run()", "raw calls, WAL"] - 1 / 3
-    print(f"  distance of run() to 1/3 of the raw calls in WAL: {hope:+.3f}")
-    assert all(ratio < 1 for ratio in ratios.values()), ratios
+    for name in raw:
+        for what in ours:
+            line(what, seconds[what], name, seconds[name], A_THIRD if what == "run()" else LESS)
 
 
 def test_the_hundredth_run_costs_the_same_as_the_second(tmp_path: Path, script: Path) -> None:
@@ -82,33 +79,8 @@ def test_the_hundredth_run_costs_the_same_as_the_second(tmp_path: Path, script: 
 
     title(f"history: {LENGTH} cached steps, the hundredth run and the second")
     first_ones, last_ones = (median(s for s, _ in runs[part]) for part in (slice(1, 8), slice(98, 105)))
-    within = line("one process, runs 99-105", last_ones, "runs 2-8", first_ones, "<= 1.25")
-    fresh = line("a process each, run 100", apart["hundredth"], "run 2", apart["second"], "<= 1.25")
-    assert within <= 1.25
-    assert fresh <= 1.25
-
-
-def test_a_fresh_process_starts_quickly(tmp_path: Path, script: Path) -> None:
-    folder = project(tmp_path, "project")
-    in_process(script, folder, 1)
-    declare = "from zencache import BaseStepConfig, Output, pipeline, step"
-    seconds = interleaved(
-        {
-            "python": lambda: process_seconds("-c", "pass"),
-            "import": lambda: process_seconds("-c", "import zencache"),
-            "declare": lambda: process_seconds("-c", declare),
-            "mlmd": lambda: process_seconds("-c", "from ml_metadata.metadata_store import metadata_store"),
-            "run": lambda: process_seconds(script, folder, 1),
-        },
-        rounds=9,
-    )
-
-    title("a process of its own")
-    line("import zencache", seconds["import"], "bare Python", seconds["python"], "< 0.5 s")
-    line(declare, seconds["declare"], "bare Python", seconds["python"], "< 0.5 s")
-    line(f"script with {LENGTH} cached steps", seconds["run"], "importing ml_metadata", seconds["mlmd"])
-    assert seconds["import"] - seconds["python"] < 0.5
-    assert seconds["declare"] - seconds["python"] < 0.5
+    line("one process, runs 99-105", last_ones, "runs 2-8", first_ones, SAME)
+    line("a process each, run 100", apart["hundredth"], "run 2", apart["second"], SAME)
 
 
 def check(run: Any) -> None:

@@ -1,0 +1,76 @@
+"""What a trivial step costs, cached and executed, in pipelines of 1 to 5,000 steps of three shapes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from measure import Call, interleaved, line, sized, title
+from raw_mlmd import RawLoop
+from result import Goal
+from shapes import SHAPES, write_graph
+
+from zencache import Repository
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1200)]
+
+SIZES = sized((1, 10, 50, 500, 5_000), (1, 10, 50))
+CACHED_ROUNDS = {1: 25, 10: 25, 50: 15, 500: 5, 5_000: 1}
+EXECUTED_ROUNDS = {1: 15, 10: 9, 50: 5, 500: 2, 5_000: 1}
+GOAL_SIZE = 50  # steps, for which the goals are said; and a size of 5,000 is to cost the same for each step
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
+    parents = SHAPES[shape](size)
+    ours, joblib, plain = (write_graph(tmp_path, kind, parents) for kind in ("zencache", "joblib", "plain"))
+    repository = Repository(tmp_path)
+    wal = RawLoop(tmp_path / "wal.db", size, wal=True, parents=parents)
+    seeds = itertools.count(1_000_000, 1_000_000)
+
+    def run(bound: Any, status: str) -> float:
+        started = time.perf_counter()
+        run = bound.run(repository=repository)
+        seconds = time.perf_counter() - started
+        assert {step.status for step in run.steps.values()} == {status}
+        return seconds
+
+    executed: dict[str, Call] = {
+        "zencache": lambda: run(ours.graph(next(seeds)), "completed"),
+        "joblib.Memory": lambda: joblib.graph(next(seeds)),
+        "raw calls, WAL": wal.execute,
+        "raw calls, WAL, and the value saved": lambda: wal.execute(tmp_path / "values"),
+    }
+    bound = ours.graph(0)
+    cached: dict[str, Call] = {
+        "zencache": lambda: run(bound, "cached"),
+        "zencache, bound anew": lambda: ours.graph(0).run(repository=repository),
+        "joblib.Memory": lambda: joblib.graph(0),
+        "plain call": lambda: plain.graph(0),
+        "raw calls, WAL": wal.run,
+        "raw inserts, one call": wal.inserts,
+    }
+    if size < 5_000 or shape == "chain":
+        stock = RawLoop(tmp_path / "stock.db", size, wal=False, parents=parents)
+        executed["raw calls, stock journal"] = stock.execute
+        cached["raw calls, stock journal"] = stock.run
+    run(bound, "completed")
+    joblib.graph(0)
+
+    told(f"{shape}, executed", interleaved(executed, EXECUTED_ROUNDS[size], warm=size < 5_000), size)
+    told(f"{shape}, cached", interleaved(cached, CACHED_ROUNDS[size], warm=size < 5_000), size)
+
+
+def told(what: str, seconds: Mapping[str, float], size: int) -> None:
+    """Lines of seconds per step, each of zencache's against each of the others'."""
+    title(f"{what}, a step")
+    goals = {"raw calls, WAL": Goal(2 if "executed" in what else 1 / 3)} if size == GOAL_SIZE else {}
+    for than in (name for name in seconds if not name.startswith("zencache")):
+        line("zencache", seconds["zencache"] / size, than, seconds[than] / size, goals.get(than), at=size)
+    if "zencache, bound anew" in seconds:
+        line("zencache, bound anew", seconds["zencache, bound anew"] / size, at=size)
