@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from zencache.exceptions import ConfigurationError, NotFoundError, nearest
 
 ALIASES = {"caching": "mnist_caching"}
+INSTALL = 'pip install "zencache[examples]"'
 _PULLED = "zencache_examples"
 
 
@@ -29,11 +31,33 @@ class Example:
         text = ast.get_docstring(ast.parse((self.folder / "run.py").read_text(encoding="utf-8"))) or ""
         return text.partition("\n")[0]
 
+    @property
+    def missing(self) -> list[str]:
+        """What its script, with the modules beside it, imports as it starts and finds not installed."""
+        files = [self.folder / "run.py"]
+        found: set[str] = set()
+        for file in files:  # grows
+            for name in _imported_at_the_top(file) - found:
+                beside = self.folder / f"{name}.py"
+                found.add(name)
+                files += [beside] if beside.is_file() else []
+        others = sorted(found - {file.stem for file in files})
+        return [name for name in others if importlib.util.find_spec(name) is None]
+
     def run(self) -> int:
         """Run a copy of its script with this Python, in the working directory; returns the exit code.
 
         A copy, because code inside an installed package is nobody's to edit, and so is not followed.
+
+        Raises:
+            ConfigurationError: a package that it needs is not installed.
         """
+        if missing := self.missing:
+            raise ConfigurationError(
+                "A package that the example needs is not installed.",
+                facts={"missing": ", ".join(missing)},
+                hint=INSTALL,
+            )
         with tempfile.TemporaryDirectory(prefix="zencache-") as folder:
             copied = self._copy_to(Path(folder) / self.name)
             return subprocess.run([sys.executable, str(copied / "run.py")]).returncode
@@ -56,6 +80,14 @@ class Example:
     def _copy_to(self, target: Path) -> Path:
         own_only = shutil.ignore_patterns("__pycache__", ".zencache")
         return Path(shutil.copytree(self.folder, target, ignore=own_only))
+
+
+def _imported_at_the_top(file: Path) -> set[str]:
+    """Top-level names of the modules that a file imports as soon as it is imported itself."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    named = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in named}
 
 
 def examples() -> dict[str, Example]:

@@ -25,7 +25,14 @@ _AZURE = ("az", "abfs", "abfss")
 _GOOGLE = ("gs", "gcs")
 _WEBDAV = ("webdav", "dav")
 _OBJECT_STORES = (*_S3, *_AZURE, *_GOOGLE)
-_EXTRAS = {**dict.fromkeys(_S3, "s3"), **dict.fromkeys(_AZURE, "azure"), **dict.fromkeys(_GOOGLE, "gcs")}
+# What to install where fsspec does not find the package of a protocol.
+_INSTALLS = {
+    **dict.fromkeys(_S3, "zencache[s3]"),
+    **dict.fromkeys(_AZURE, "zencache[azure]"),
+    **dict.fromkeys(_GOOGLE, "zencache[gcs]"),
+    **dict.fromkeys(_WEBDAV, "webdav4"),
+    **dict.fromkeys(("sftp", "ssh"), "sshfs"),
+}
 _PART = 8 << 20  # bytes of an upload that are in memory at once, times the uploads at a time
 _MOST_PARTS = 9_000  # S3 takes 10,000
 _AT_A_TIME = 4
@@ -228,10 +235,8 @@ class RemoteFiles:
             if type(filesystem).__module__ == "fsspec.implementations.sftp":
                 raise ImportError("for SFTP install sshfs; paramiko's file system may hang")
         except Exception as error:
-            extra = _EXTRAS.get(self.protocol)
-            hint = (
-                f"Run: pip install 'zencache[{extra}]'" if extra and isinstance(error, ImportError) else None
-            )
+            package = _INSTALLS.get(self.protocol) if isinstance(error, ImportError) else None
+            hint = f'pip install "{package}"' if package else None
             raise ConfigurationError(
                 f"The artifact store cannot be opened: {self._told(error)}.",
                 facts={"artifacts": self.url},

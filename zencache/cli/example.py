@@ -39,6 +39,8 @@ def run_example(name: str) -> None:
 @click.argument("name", shell_complete=complete("examples"))
 def pull_example(name: str) -> None:
     """Copy the example NAME into `zencache_examples/NAME`, to be run there by `python run.py`."""
-    from zencache.examples import find_example
+    from zencache.examples import INSTALL, find_example
 
-    click.echo(f"Copied to {find_example(name).pull(name)}. Next: cd there, and python run.py")
+    found = find_example(name)
+    first = f"{INSTALL}, " if found.missing else ""
+    click.echo(f"Copied to {found.pull(name)}. Next: {first}cd there, and python run.py")

@@ -53,7 +53,14 @@ _LEAVES = {
     "pydantic": ("structured",),
     "zencache": ("reference", "examples"),
 }
-_EXTRAS = {"keras_model": "tensorflow", "tabular": "tables", "arrow_table": "tables", "parquet": "tables"}
+# What to install where a leaf cannot be imported.
+_INSTALLS = {
+    "numpy_array": "numpy",
+    "keras_model": "zencache[tensorflow]",
+    "tabular": "zencache[tables]",
+    "arrow_table": "zencache[tables]",
+    "parquet": "zencache[tables]",
+}
 
 # Leaf -> its materializers, which are known to be there without importing what they need.
 BUILT_IN = {
@@ -204,7 +211,8 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
         raise MaterializerError(
             "A recorded type cannot be found.",
             facts={"name": name, "because": f"{type(error).__name__}: {error}"},
-            hint="It was renamed, moved or removed, or its package is not installed here.",
+            hint=(isinstance(error, ImportError) and _to_install(module_name))
+            or "It was renamed, moved or removed, or its package is not installed here.",
         ) from error
     if not isinstance(found, type):
         raise MaterializerError("A recorded type is something else now.", facts={"name": name})
@@ -324,12 +332,19 @@ def _import_leaf(leaf: str) -> Any:
     try:
         return importlib.import_module(f"zencache.materializer.{leaf}")
     except ImportError as error:
-        extra = _EXTRAS.get(leaf)
         raise MaterializerError(
             "A package that is needed to save values of this type is not installed.",
             facts={"missing": error.name},
-            hint=f'pip install "zencache[{extra}]"' if extra else None,
+            hint=_to_install(f"zencache.materializer.{leaf}"),
         ) from error
+
+
+def _to_install(module_name: str) -> str | None:
+    """The hint for a module of a leaf, or of a class that a leaf saves, whose package is not installed."""
+    package, _, leaf = module_name.rpartition(".")
+    if package != "zencache.materializer":
+        leaf = _LEAVES.get(module_name.partition(".")[0], ("",))[0]
+    return f'pip install "{_INSTALLS[leaf]}"' if leaf in _INSTALLS else None
 
 
 def _unknown(python_type: type, facts: dict[str, Any]) -> MaterializerError:
