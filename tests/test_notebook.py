@@ -6,7 +6,7 @@ import nbclient
 import nbformat
 import pytest
 
-NOTEBOOK = Path(__file__).parent.parent / "examples" / "lineage.ipynb"
+NOTEBOOK = Path(__file__).parent.parent / "examples" / "lineage" / "lineage.ipynb"
 
 
 @pytest.fixture(scope="module")
