@@ -22,7 +22,7 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class _StatusLine:
-    """The line, and what is known of the run: steps that ended, and the one that runs."""
+    """The line, and what is known of the run: steps that ended, and those that run."""
 
     def __init__(self, terminal: TextIO):
         self._terminal = terminal
@@ -40,7 +40,7 @@ class _StatusLine:
                 self._steps = steps
             case events.WillExecute(step=step):
                 self._running[step] = time.monotonic()
-            case events.DidFinish(step=step) | events.DidFail(step=step):
+            case events.DidFinish(step=step) | events.DidFail(step=step) | events.DidSkip(step=step):
                 self._running.pop(step, None)
                 self._ended += 1
 
@@ -58,13 +58,15 @@ class _StatusLine:
         now = time.monotonic()
         with self._lock:
             running = min(self._running.items(), key=lambda item: item[1], default=None)
+            others = f" and {len(self._running) - 1} more" if len(self._running) > 1 else ""
             is_quiet = self._at_line_start and now - self._last_output > _PATIENCE
             if running is None or not is_quiet or now - running[1] < _PATIENCE:
                 return
             step, since = running
             frame = _FRAMES[int(now / _REPAINT) % len(_FRAMES)]
             self._terminal.write(
-                f"{_WIPE}{frame} {step} {now - since:.0f}s, {self._ended} of {self._steps} steps done\r"
+                f"{_WIPE}{frame} {step} {now - since:.0f}s{others}, "
+                f"{self._ended} of {self._steps} steps done\r"
             )
             self._terminal.flush()
             self._is_painted = True

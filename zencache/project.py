@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from zencache.exceptions import ConfigurationError
+from zencache.exceptions import ConfigurationError, nearest
 from zencache.fingerprint import FileFingerprints, load_memory, save_memory
 from zencache.settings import FOLDER, Settings, find_settings, make_folder
 from zencache.signing import SigningKey, Trust, public_keys
@@ -52,7 +53,11 @@ class Project:
         read_from: Project | None = None,
         require_signatures: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
         signing_key: str | os.PathLike[str] | None = None,
+        **unknown: NoReturn,
     ):
+        for name in unknown:
+            known = [one for one in inspect.signature(Project).parameters if one != "unknown"]
+            raise ConfigurationError(f"`Repository` has no option `{name}`.", hint=nearest(name, known))
         if mode not in _MODES:
             raise ConfigurationError(
                 'The mode of a repository is "rw" or "r".', facts={"found": repr(mode)}, hint=_MODES_SAY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -157,6 +157,7 @@ class Wiring:
         self._steps: dict[str, ConfiguredStep] = {}
         self._order: list[tuple[Any, tuple[Any, ...]]] = []
         self.conditions: tuple[Condition, ...] = ()  # of what is wired now
+        self.checks: list[Callable[[], None]] = []  # what has to hold when the body has ended
 
     def add(
         self,
@@ -228,6 +229,8 @@ class Wiring:
 
     def nodes(self) -> tuple[Node, ...]:
         """The finished graph, in wiring order."""
+        for check in self.checks:
+            check()
         after: dict[str, list[str]] = {}
         for first, others in self._order:
             for node in self._resolve(first):

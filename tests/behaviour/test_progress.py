@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 SLOW = """
 import sys, time
 from zencache import pipeline, step
@@ -67,3 +69,28 @@ def test_without_a_terminal_there_are_only_the_lines_of_the_log(run_script):
     assert not STATUS.search(done.stdout + done.stderr)
     assert "\x1b" not in done.stdout + done.stderr
     assert "Step `slow` has finished in " in done.stderr
+
+
+PARALLEL = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from zencache import pipeline, step
+
+@step
+def sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+@pipeline
+def waiting():
+    for seconds in (2.0, 2.1, 2.2):
+        sleep(seconds)
+
+with ThreadPoolExecutor(3) as executor:
+    waiting().run(executor=executor)
+"""
+
+
+@pytest.mark.slow
+def test_of_several_running_steps_it_names_the_first_and_counts_the_others(project):
+    assert re.search(r"sleep \d+s and 2 more, 0 of 3 steps done", on_a_terminal(PARALLEL, project))

@@ -283,3 +283,10 @@ def test_a_relative_artifact_store_is_that_of_the_working_directory_of_now(tmp_p
         monkeypatch.chdir(tmp_path / name)
         repository = Repository(metadata="m.db", artifacts="root")
         assert repository.artifacts_url == str(tmp_path / name / "root")
+
+
+def test_a_mistyped_option_of_a_repository_offers_the_nearest(project):
+    with pytest.raises(ConfigurationError, match="`Repository` has no option `metdata`") as error:
+        Repository(metdata="metadata.db")
+    assert error.value.hint == "Did you mean `metadata`?"
+    assert list(project.iterdir()) == [project / "pyproject.toml"]

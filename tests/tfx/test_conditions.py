@@ -323,3 +323,34 @@ def test_a_resolver_that_makes_no_sense_is_refused():
     ]:
         with pytest.raises(DeclarationError, match=said):
             build()
+
+
+def test_a_condition_without_a_block_is_an_error_and_not_ignored():
+    train = Train()
+    evaluate = Evaluate(model=train.outputs["model"])
+    tfx.dsl.Cond(blessed(evaluate))
+    push = Push(model=train.outputs["model"])
+    with pytest.raises(DeclarationError, match="it has no block") as error:
+        tfx.dsl.Pipeline(pipeline_name="pushing", components=[train, evaluate, push])
+    assert str(error.value.facts["condition"]) == "Evaluate.blessing.blessed == 1"
+
+
+def test_a_condition_without_a_block_is_an_error_in_a_body_too():
+    @pipeline
+    def pushing_in_a_body():
+        train = Train()
+        tfx.dsl.Cond(blessed(Evaluate(model=train.outputs["model"])))
+        Push(model=train.outputs["model"])
+
+    with pytest.raises(DeclarationError, match="it has no block"):
+        pushing_in_a_body()
+
+
+def test_a_condition_may_be_made_before_its_block():
+    train = Train()
+    evaluate = Evaluate(model=train.outputs["model"], loss=0.9)
+    condition = tfx.dsl.Cond(blessed(evaluate))
+    with condition:
+        push = Push(model=train.outputs["model"])
+    run = tfx.dsl.Pipeline(pipeline_name="pushing", components=[train, evaluate, push]).run()
+    assert statuses(run)["Push"] == "skipped"

@@ -185,8 +185,24 @@ class Cond(AbstractContextManager[None]):
 
     def __init__(self, predicate: Predicate):
         self._predicate = check_predicate(predicate)
+        self._is_entered = False
+        wiring = active_wiring()
+        if wiring is not None:
+            wiring.checks.append(self._check_entered)
+        for channel in predicate.channels:
+            if channel.producer is not None:
+                channel.producer.checks.append(self._check_entered)
+
+    def _check_entered(self) -> None:
+        if not self._is_entered:
+            raise DeclarationError(
+                "A condition decides nothing: it has no block.",
+                facts={"condition": self._predicate},
+                hint="Write `with tfx.dsl.Cond(...):`, and call the components in its block.",
+            )
 
     def __enter__(self) -> None:
+        self._is_entered = True
         self._token = _active.set((*_active.get(), self._predicate))
         wiring = active_wiring()
         if wiring is not None:

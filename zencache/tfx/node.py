@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zencache.declaration import Declaration, check_name
@@ -43,6 +43,7 @@ class Node:
         )
         self._handles: dict[str, Handle] = {}
         self.predicates = active_predicates()
+        self.checks: list[Callable[[], None]] = []  # what has to hold when a pipeline is made of it
         self._wiring: Wiring | None = None  # that of the body in which it was called, if it was
 
     def with_id(self, id: str) -> Node:
@@ -114,6 +115,7 @@ class Node:
 
     def wire(self, wiring: Wiring) -> None:
         """Make it a step of a pipeline, under its id."""
+        wiring.checks += self.checks
         arguments = {
             name: value.producer.handle(str(value.output_key))
             if isinstance(value, Channel) and value.producer is not None
