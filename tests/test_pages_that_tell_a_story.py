@@ -16,6 +16,16 @@ ROOT = Path(__file__).parent.parent
 RUN = ROOT / "examples" / "mnist_caching" / "run.py"
 
 
+UNFINISHED = """
+from zencache import pipeline, step
+@step
+def trainer(X: list, y: list) -> int: ...
+@pipeline
+def training():
+    trainer(X=[1])
+"""
+
+
 def page(name):
     """``(language, text)`` of each block of code, in order."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
@@ -77,6 +87,49 @@ def test_getting_started(project):
     reader = Reader(project / "pipelines.py", {})
     reader.runs("python pipelines.py")
     reader.follows(blocks)
+
+
+@pytest.mark.slow
+def test_the_commands_of_getting_started_answer(project):
+    blocks = page("getting-started.md")
+    (program, _) = [text for language, text in blocks if language == "python"]
+    (project / "pipelines.py").write_text(program)
+    reader = Reader(project / "pipelines.py", {})
+    reader.runs("python pipelines.py")
+    lines = [line for language, text in blocks if language == "bash" for line in text.splitlines()]
+    asked = [line.partition("#")[0].strip() for line in lines if line.startswith("zencache ")]
+    said = {
+        command: reader.runs(command) for command in asked if command not in ("zencache init", "zencache ui")
+    }
+    assert list(said) == [
+        "zencache runs",
+        "zencache show latest",
+        "zencache why latest train",
+        "zencache lineage latest/train",
+    ]
+    assert said["zencache runs"].count("completed") == 3
+    assert said["zencache show latest"].count("cached") == 3
+    assert "same key" in said["zencache why latest train"]
+    assert "epochs=20" in said["zencache lineage latest/train"]
+
+
+def test_what_a_plan_prints_on_the_page_on_why(project):
+    blocks = page("why-did-my-step-run.md")
+    program = next(text for language, text in blocks if language == "python")
+    (project / "pipelines.py").write_text(program.partition("training().run()")[0])
+    reader = Reader(project / "pipelines.py", {})
+    reader.runs("zencache run pipelines.py")
+    reader.follows(blocks)
+
+
+def test_the_error_that_the_page_on_errors_begins_with(project):
+    blocks = page("troubleshooting.md")
+    (shown,) = [text for language, text in blocks if language == "text"]
+    (project / "pipelines.py").write_text("\n" * 18 + UNFINISHED)  # its step stands where the page says
+    command = [sys.executable, "-m", "zencache", "run", "pipelines.py"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.replace(f"{project}/", "") == shown
 
 
 def test_the_code_on_the_page_on_mnist_is_that_of_the_example():

@@ -89,10 +89,12 @@ class Pipeline:
 
     @property
     def name(self) -> str:
+        """Its name in the record: that of the function unless it was given another."""
         return self._name
 
     @property
     def steps(self) -> dict[str, Node]:
+        """Its steps by their names, in wiring order."""
         return {node.name: node for node in self._nodes}
 
     def copy(self, name: str) -> Pipeline:

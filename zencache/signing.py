@@ -100,6 +100,7 @@ class SigningKey:
         return cls(private)
 
     def sign(self, statement: bytes) -> Signature:
+        """The signature of a statement with this key."""
         return Signature(self.public, base64.b64encode(self._private.sign(statement)).decode())
 
 

@@ -37,6 +37,7 @@ class Tally:
         return self.hits / (self.hits + self.misses) if self.hits + self.misses else 0.0
 
     def add(self, execution: Execution, saved: float, size: int) -> None:
+        """Count one more execution."""
         self.hits += execution.status is Status.CACHED
         self.misses += execution.status is Status.COMPLETED
         self.failures += execution.status in (Status.FAILED, Status.CANCELED)

@@ -34,10 +34,12 @@ class Step:
 
     @property
     def name(self) -> str:
+        """Its name in keys and in the record: that of the function unless it was given another."""
         return self.declaration.name
 
     @property
     def entrypoint(self) -> Callable[..., Any]:
+        """The undecorated function, for unit tests."""
         return self.declaration.function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

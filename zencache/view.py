@@ -35,6 +35,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Its name: made from the pipeline's and the time unless it was given one."""
         return self._run.name
 
     @property
@@ -192,6 +193,7 @@ class StepView:
 
     @property
     def name(self) -> str:
+        """Its name in the pipeline: that of the step, with ``_2``, ``_3`` behind it when used again."""
         return self.execution.node
 
     @property
@@ -206,6 +208,7 @@ class StepView:
 
     @property
     def is_cached(self) -> bool:
+        """Whether its result was taken from the cache."""
         return self.execution.status is Status.CACHED
 
     @property
@@ -225,6 +228,7 @@ class StepView:
 
     @property
     def cache_key(self) -> str:
+        """The SHA-256 over all that can change its result, in 64 hex digits."""
         return self.execution.cache_key
 
     @property
