@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from zencache import drawing, events, log, scheduler
 from zencache.binding import place
@@ -304,6 +304,17 @@ class PipelineFunction:
         known = list(inspect.signature(self.entrypoint).parameters)
         unknown = [name for name in kwargs if name not in known]
         return nearest(unknown[0], known) if unknown else f"It takes: {', '.join(known)}."
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_") or name == "name" or not hasattr(Pipeline, name):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise DeclarationError(
+                f"A pipeline function has no `{name}`: calling it gives the pipeline that has.",
+                facts={"pipeline": self.name, "place": place(self.entrypoint)},
+                hint=f"Write `{self.entrypoint.__name__}(...).{name}`.",
+            )
 
     def __repr__(self) -> str:
         return f"<pipeline function {self.name} at {place(self.entrypoint)}>"

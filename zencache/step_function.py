@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from zencache.binding import check_parameter, copied, place, unknown_argument
 from zencache.declaration import BaseStepConfig, Declaration, caller_scope, check_options, declare
@@ -95,6 +95,17 @@ class Step:
         step.origin = self
         step.__dict__.update(changes)
         return step
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name != "run":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise DeclarationError(
+                "A step runs in a pipeline, not by itself.",
+                facts={"step": self.name},
+                hint=f"To call the function itself: `{self.entrypoint.__name__}.entrypoint(...)`.",
+            )
 
     def __repr__(self) -> str:
         return f"<step {self.name} at {place(self.entrypoint)}>"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from zencache import intake
 from zencache.binding import (
@@ -58,12 +58,24 @@ class Handle:
             hint="Declare several outputs: `-> Output(a=..., b=...)`.",
         )
 
-    def __bool__(self) -> bool:
-        raise DeclarationError(
-            "An output has no value yet while the pipeline is wired.",
-            facts={"step": self.node, "output": self.output},
-            hint="Decide inside a step, which sees the values.",
-        )
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Handle):
+            _ask_for_value(self)
+        return (self.node, self.output) == (other.node, other.output)
+
+
+def _ask_for_value(handle: Handle, *_: Any) -> NoReturn:
+    raise DeclarationError(
+        "An output has no value yet while the pipeline is wired.",
+        facts={"step": handle.node, "output": handle.output},
+        hint="Calculate and decide inside a step, which sees the values.",
+    )
+
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
+_OTHER = ("bool", "int", "float", "len", "getitem", "contains", "lt", "le", "gt", "ge", "neg", "abs")
+for _operator in (*_OTHER, *_BINARY, *(f"r{one}" for one in _BINARY)):
+    setattr(Handle, f"__{_operator}__", _ask_for_value)
 
 
 class Handles(Sequence[Handle]):

@@ -806,10 +806,44 @@ def test_an_output_of_another_pipeline_is_an_error():
         using()
 
 
-def test_deciding_on_an_output_while_wiring_is_an_error():
+def test_a_pipeline_function_that_was_not_called_says_so():
+    @pipeline
+    def counting():
+        one()
+
+    for name in ("run", "plan", "copy", "steps"):
+        with pytest.raises(DeclarationError, match=f"has no `{name}`") as error:
+            getattr(counting, name)
+        assert error.value.hint == f"Write `counting(...).{name}`."
+    assert not hasattr(counting, "rum")
+
+
+def test_a_step_that_is_to_run_by_itself_says_where_it_runs():
+    with pytest.raises(DeclarationError, match="not by itself") as error:
+        plus(b=1).run()
+    assert error.value.hint == "To call the function itself: `plus.entrypoint(...)`."
+    assert not hasattr(plus, "rum")
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        bool,
+        lambda x: x > 3,
+        lambda x: x == 1,
+        lambda x: x != 1,
+        lambda x: x + 1,
+        lambda x: 1 - x,
+        lambda x: x[0],
+        lambda x: 1 in x,
+        len,
+        float,
+    ],
+)
+def test_deciding_on_an_output_while_wiring_is_an_error(decide):
     @pipeline
     def deciding():
-        if one():
+        if decide(one()):
             plus(1)
 
     with pytest.raises(DeclarationError, match="no value yet"):

@@ -69,7 +69,7 @@ class Channel:
         return f"<channel of {self.type_name} from {self.producer_component_id}.{self.output_key}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Output(Handle):
     """An output of a component that is called in the body of a ``@pipeline``."""
 
