@@ -1,4 +1,4 @@
-"""What MkDocs does not do by itself for the docs: examples that pages link to lie in the site, too."""
+"""What MkDocs does not do by itself for the docs: examples that pages link to are in the site, too."""
 
 from __future__ import annotations
 
@@ -20,18 +20,28 @@ BESIDE = re.compile(r"\]\(\.\./(examples/[^)#]+)")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add each example that a page links to, so that the link is checked and leads to the file."""
+    """Add each example that a page links to: a program as a page, to be read; any other file as it is."""
     linked = set()
     for file in files.documentation_pages():
         linked |= set(BESIDE.findall(Path(file.abs_src_path).read_text(encoding="utf-8")))
     for path in sorted(linked):
-        if (ROOT / path).is_file():
+        if path.endswith(".py") and (ROOT / path).is_file():
+            code = (ROOT / path).read_text(encoding="utf-8")
+            title = path.removeprefix("examples/")
+            page = f"---\nhide: [toc]\n---\n# `{title}`\n\n```python\n{code}```\n"
+            files.append(File.generated(config, as_page(path), content=page))
+        elif (ROOT / path).is_file():
             files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    return BESIDE.sub(r"](\1", markdown)
+    return BESIDE.sub(lambda link: f"]({as_page(link[1])}", markdown)
+
+
+def as_page(path: str) -> str:
+    """Where a file of an example lies in the site: a program stands on a page."""
+    return f"{path.removesuffix('.py')}.md" if path.endswith(".py") else path
 
 
 class Docstrings(griffe.Extension):
@@ -40,6 +50,8 @@ class Docstrings(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
+        if isinstance(obj, griffe.Function):  # what takes any other option does so to say that there is none
+            obj.parameters = griffe.Parameters(*(one for one in obj.parameters if one.name != "unknown"))
 
 
 def as_markdown(docstring: str) -> str:

@@ -150,7 +150,8 @@ def gc(limits: Limits, *, dry_run: bool, project: Project) -> GcReport:
     if not limits.is_bounded and limits.keep_last is None:
         raise ConfigurationError(
             "A garbage collection needs to know what may go.",
-            hint="Say how old, how many or how large: older_than, max_count, max_bytes or keep_last.",
+            hint="Say how old, how many or how large: older_than, max_count, max_bytes or keep_last "
+            "(on the command line --older-than and so on).",
         )
     if dry_run:
         return _Collection(limits, project).report()

@@ -231,6 +231,11 @@ class TestLineage:
         ("name", "offered"),
         [
             ("frist/trainer", "`first`"),
+            ("lates/trainer", "Did you mean `latest`?"),
+            ("latest", "`latest/STEP`"),
+            ("first", "`first/STEP`"),
+            ("trainer", "`latest/trainer`"),
+            ("something", "Name it RUN/STEP"),
             ("first/trianer", "`trainer`"),
             ("first/trainer/outptu", "`output`"),
             ("failed/trainer", "0 outputs"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zencache.view import ArtifactView, Run
 
 _SHOWN = 5  # of what an ambiguous name may mean
+_LISTED = 3000  # names that the one that was typed is compared with
 _DIGITS = 18  # of the longest id that MLMD can have, nearly
 
 
@@ -28,6 +29,12 @@ def find_run(name: str) -> Run:
     if len(matches) > 1:
         shown = ", ".join(matches[-_SHOWN:])
         wrong_usage(f"{len(matches)} runs begin with `{name}`, among them {shown}. Give more of the name.")
+    if names and not matches:
+        raise NotFoundError(
+            f"There is no run `{name}`.",
+            facts={"metadata": repository.metadata_url},
+            hint=nearest(name, ["latest", *names]),
+        )
     return repository.get_run(matches[0] if matches else name)
 
 
@@ -59,8 +66,20 @@ def find_artifact(repository: Repository, text: str) -> ArtifactView:
     raise NotFoundError(
         f"There is no artifact `{text}`.",
         facts={"metadata": repository.metadata_url},
-        hint=nearest(text, [*digests, *(one.uri for one in known)]) if len(known) < 1000 else None,
+        hint=_named_by(repository, text, [*digests, *(one.uri for one in known)]),
     )
+
+
+def _named_by(repository: Repository, text: str, known: Sequence[str]) -> str:
+    """How an artifact is named, told by what was typed instead."""
+    if text == "latest" or text in repository.stores.metadata.read.run_names():
+        return f"An artifact of a run is `{text}/STEP` or `{text}/STEP/OUTPUT`."
+    if text in step_names(repository):
+        return f"The output of a step in a run is `latest/{text}`, or `RUN/{text}`."
+    close = (nearest(text, known) or "") if len(known) < _LISTED else ""
+    if close.startswith("Did you mean"):
+        return close
+    return "Name it RUN/STEP, RUN/STEP/OUTPUT, or by its id, digest or URI."
 
 
 def _begins(digest: str, text: str) -> bool:
