@@ -53,8 +53,10 @@ def configure() -> None:
 def _info(text: str, *arguments: object) -> None:
     """As ``logger.info`` for the lines of every step, without a search of the stack for who says them."""
     if logger.isEnabledFor(logging.INFO):
-        where = (__file__, 0)
-        logger.handle(logger.makeRecord(logger.name, logging.INFO, *where, text, arguments, None, "log_event"))
+        record = logger.makeRecord(
+            logger.name, logging.INFO, __file__, 0, text, arguments, None, log_event.__name__
+        )
+        logger.handle(record)
 
 
 def log_event(event: events.Event) -> None:

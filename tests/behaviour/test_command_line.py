@@ -1,5 +1,6 @@
 """What people type: each command does its work, says it on stdout, and errors are one message on stderr."""
 
+import importlib.util
 import json
 import os
 import re
@@ -337,6 +338,14 @@ class TestExample:
         file.write_text("mine")
         assert "pulled already" in error_of("example", "pull", "caching", code=2)
         assert file.read_text() == "mine"
+
+    def test_says_what_one_takes_before_it_runs(self, project, monkeypatch):
+        installed = importlib.util.find_spec
+        without = lambda name: None if name in ("keras", "apache_beam") else installed(name)  # noqa: E731
+        monkeypatch.setattr("zencache.examples.importlib.util.find_spec", without)
+        message = error_of("example", "run", "taxi", code=2)
+        assert "missing: apache_beam, keras\n" in message
+        assert 'pip install "zencache[examples]"' in message
 
     @pytest.mark.parametrize("command", ["pull", "run"])
     def test_that_does_not_exist_offers_the_nearest(self, project, command):
