@@ -33,11 +33,11 @@ class Example:
 
     @property
     def missing(self) -> list[str]:
-        """What its script, with the modules beside it, imports as it starts and finds not installed."""
+        """What its script, with the modules beside it, imports and finds not installed."""
         files = [self.folder / "run.py"]
         found: set[str] = set()
         for file in files:  # grows
-            for name in _imported_at_the_top(file) - found:
+            for name in _imported(file) - found:
                 beside = self.folder / f"{name}.py"
                 found.add(name)
                 files += [beside] if beside.is_file() else []
@@ -82,11 +82,11 @@ class Example:
         return Path(shutil.copytree(self.folder, target, ignore=own_only))
 
 
-def _imported_at_the_top(file: Path) -> set[str]:
-    """Top-level names of the modules that a file imports as soon as it is imported itself."""
-    body = ast.parse(file.read_text(encoding="utf-8")).body
-    named = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
-    named += [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+def _imported(file: Path) -> set[str]:
+    """Top-level names of the modules that a file imports, at once or in a function that is called later."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     return {name.partition(".")[0] for name in named}
 
 
