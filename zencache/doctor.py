@@ -19,7 +19,6 @@ from zencache.digest import Digest
 from zencache.entity import Artifact, Status
 from zencache.exceptions import ArtifactDamaged, ArtifactUnusable, ZencacheError
 from zencache.metadata import Survey
-from zencache.owner import Owner
 from zencache.project import Project
 from zencache.quantity import parse_age
 from zencache.removal import dead_removals, finish_dead_removals
@@ -134,20 +133,35 @@ class _Examination:
             yield Finding(what, url, "switch to WAL"), partial(self._metadata.journal_mode, "wal")
 
     def _dead_processes(self) -> _Found:
-        """Notes and staging folders of processes that are certainly dead, and folders of nobody."""
-        for name in self._artifacts.names("staging"):
-            owner, folder = Owner.parse(name), f"staging/{name}"
-            if owner is not None and owner.is_dead:
-                notes = [one for one in self._artifacts.names(folder) if one.endswith(recovery.NOTE)]
+        """Notes and staging folders of processes that are taken for dead, and folders of nobody."""
+        sweep = recovery.Sweep(self._artifacts)
+        owners = dict(sweep.owners())
+        clear = partial(recovery.clear_dead_runs, self._artifacts, self._metadata, "")
+        is_any_running = False
+        for name, owner in owners.items():
+            death, notes = sweep.death(owner), sweep.notes(owner)
+            where = f"staging/{name}"
+            if death and self._artifacts.names(where):  # an empty folder is what a run leaves that ended well
+                what = "A process died" if owner.is_here else "A process on another machine is silent"
                 runs = f" with {len(notes)} run(s)" if notes else ""
-                mending = "cancel what it left running, clear its staging"
-                finding = Finding(f"A process died{runs}", folder, mending)
-                yield finding, partial(recovery.clear_dead_runs, self._artifacts, self._metadata, "")
-            elif owner is None and self._artifacts.changed(folder) < self._before:
+                yield (
+                    Finding(f"{what}{runs}", where, "cancel what it left running, clear its staging"),
+                    clear,
+                )
+            is_any_running |= bool(notes) and not death
+        for name in self._artifacts.names("staging"):
+            folder = f"staging/{name}"
+            if self._artifacts.changed(folder) >= self._before:
+                continue
+            if name not in owners:
                 yield (
                     Finding("Nobody's staging folder", folder, "delete it"),
                     partial(self._artifacts.remove, folder),
                 )
+            elif not owners[name].is_here and not is_any_running and not sweep.notes(owners[name]):
+                # Of a worker, perhaps: it may be alive as long as any run is.
+                what = "A staging folder of a process on another machine, and no run is on its way"
+                yield Finding(what, folder, "delete it"), partial(self._artifacts.remove, folder)
 
     def _runs_left(self) -> _Found:
         """Runs and executions that nobody will end any more."""

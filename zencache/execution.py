@@ -70,7 +70,7 @@ class RunExecution:
         self._run = writer.run.name
         self._files = files
         self._leases = leases
-        self._note = RunNote(artifacts, metadata, self._run)
+        self._note = RunNote(artifacts, metadata, self._run, leases.expiry)
         self._surroundings = Surroundings(
             writer.run.pipeline, artifacts, metadata, files, beam_pipeline_args=beam_pipeline_args
         )
@@ -359,6 +359,7 @@ class RunExecution:
 
     def cancel(self, error: BaseException) -> None:
         """The run ends now: what is running is canceled, and what may still come of it is not recorded."""
+        self._note.fall_silent()
         self._workers.cancel()
         attempts = list(self._running.values())
         self._running.clear()
@@ -371,6 +372,10 @@ class RunExecution:
 
     def finish(self, run: PipelineRun) -> None:
         """Record that the run has ended, together with the hits that are not recorded yet."""
-        self._writer.finish(run, write=self._hits.are_recorded)
-        self.record_hits()
+        try:
+            self._writer.finish(run, write=self._hits.are_recorded)
+            self.record_hits()
+        except BaseException:
+            self._note.fall_silent()
+            raise
         self._note.take_away()

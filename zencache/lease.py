@@ -64,7 +64,7 @@ class Leases:
     def __init__(self, metadata: MetadataStore, run: str, expiry: float):
         self._metadata = metadata
         self._run = run
-        self._expiry = expiry
+        self.expiry = expiry
         self._next: dict[str, int] = {}
         self._waits: dict[str, _Wait] = {}
         self._alone: set[str] = set()
@@ -76,7 +76,7 @@ class Leases:
             return Claim(self._metadata, None)
         generation = self._next.get(cache_key, 1)
         token = secrets.token_hex(8)
-        lease = Lease(cache_key, generation, token, str(this_process()), self._run, self._expiry)
+        lease = Lease(cache_key, generation, token, str(this_process()), self._run, self.expiry)
         wait = self._waits.get(node)
         overtaken: events.Event | None = None
         if wait is not None and wait.holder is not None and wait.death:

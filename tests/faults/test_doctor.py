@@ -78,6 +78,11 @@ def test_nothing_is_wrong_after_a_run(project):
     assert found(deep=True) == []
 
 
+def test_nothing_is_wrong_after_a_run_of_a_process_that_has_ended(run_script, project):
+    run_script(DYING.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass"))
+    assert found() == []
+
+
 def test_nothing_is_wrong_before_the_first_run(project):
     assert found() == []
     assert not (project / ".zencache").exists()

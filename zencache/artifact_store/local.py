@@ -46,6 +46,7 @@ class LocalArtifactStore(ArtifactStore):
         # What this process has verified or written, by the state in which it saw the file. Any change
         # of a file's content changes its ctime, which no user can set.
         self._verified: dict[str, _FileState] = {}
+        self._staged: dict[str, int] = {}  # open while it is written into, so that its inode stays its own
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
@@ -53,13 +54,16 @@ class LocalArtifactStore(ArtifactStore):
         directory = owner / uuid.uuid4().hex / PAYLOAD
         with writing(self.url, directory):
             make_folder(directory, self._shared_as())
+            self._staged[str(directory)] = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             yield directory
         finally:
+            os.close(self._staged.pop(str(directory)))
             shutil.rmtree(directory.parent, ignore_errors=True)
 
     def publish(self, directory: Path, known: Mapping[str, Digest] | None = None) -> StoredObject:
         staged = directory.parent
+        self._check_not_swept(directory)
         with writing(self.url, staged):
             manifest = Manifest.of(hash_files(directory, known))
             target = self._path(manifest.digest)
@@ -77,6 +81,23 @@ class LocalArtifactStore(ArtifactStore):
                 file = f"{target}/{PAYLOAD}/{path}"
                 self._verified[file] = _state(file)
         return StoredObject(manifest.digest, str(target))
+
+    def _check_not_swept(self, directory: Path) -> None:
+        """Another machine may have taken this process for dead, and the step made the folder anew."""
+        opened = self._staged.get(str(directory))
+        try:
+            is_swept = opened is not None and not os.path.samestat(
+                os.fstat(opened), os.lstat(directory.parent)
+            )
+        except OSError:
+            is_swept = True
+        if is_swept:
+            raise ArtifactStoreError(
+                "The folder that a step wrote its output into was cleared away meanwhile.",
+                facts={"folder": directory.parent},
+                hint="Another machine has not heard of this process for minutes, and took it for dead; or "
+                "somebody deleted it. Run again.",
+            )
 
     def _shared_as(self) -> Path | None:
         """The folder whose rights all below it have; none while it is not there."""
@@ -274,6 +295,12 @@ class LocalArtifactStore(ArtifactStore):
     def remove(self, path: str) -> None:
         target = self.root / path
         if target.is_dir():
+            # In one step: whoever still writes into it shall not find half of it.
+            aside = self.root / "staging" / str(this_process()) / uuid.uuid4().hex
+            with suppress(OSError):
+                make_folder(aside.parent, self._shared_as())
+                target.rename(aside)
+                target = aside
             shutil.rmtree(target, ignore_errors=True)
         else:
             target.unlink(missing_ok=True)
