@@ -19,6 +19,7 @@ from zencache.digest import Digest
 from zencache.entity import Artifact, Status
 from zencache.exceptions import ArtifactDamaged, ArtifactUnusable, ZencacheError
 from zencache.metadata import Survey
+from zencache.owner import Owner
 from zencache.project import Project
 from zencache.quantity import parse_age
 from zencache.removal import dead_removals, finish_dead_removals
@@ -105,6 +106,7 @@ class _Examination:
             return
         yield self._dead_processes
         yield self._runs_left
+        yield self._leases
         yield self._dead_removals
         yield self._pointers
         yield self._set_aside  # before what this examination sets aside itself
@@ -180,6 +182,21 @@ class _Examination:
                 where = f"execution {id_}, {use.node} in {use.run}"
                 finding = Finding("A step is said to be running in a run that has ended", where, "cancel it")
                 yield finding, partial(self._metadata.cancel_executions, [id_])
+
+    def _leases(self) -> _Found:
+        """Leases that nobody will end: runs take them over by themselves, after a wait at most."""
+        leases = self._metadata.leases
+        for lease in leases.unreadable():
+            where = f"generation {lease.generation} of {lease.cache_key}"
+            finding = Finding("A lease cannot be read", where, "let it say that nobody holds it")
+            yield finding, partial(leases.retire, lease)
+        for lease in leases.held():
+            owner, run = Owner.parse(lease.owner), self._metadata.read.run(lease.run)
+            has_died = owner is not None and owner.is_dead
+            if has_died or owner is None or run is None or run.status is not Status.RUNNING:
+                what = "A process that has died" if has_died else "A run that is not running"
+                finding = Finding(f"{what} holds the lease of a cache key", lease.cache_key, "end it")
+                yield finding, partial(leases.release, lease)
 
     def _dead_removals(self) -> _Found:
         survey = self._survey

@@ -159,6 +159,19 @@ def test_an_older_entry_that_is_signed_is_found_behind_a_newer_one_that_is_not(a
     assert what_ran() == []
 
 
+def test_a_pointer_that_the_doctor_has_mended_leads_to_what_is_signed(alice, reader):
+    alice.run()
+    what_ran()
+    store = Repository().store
+    contexts = store.get_contexts_by_type("execution_cache")
+    for context in contexts:
+        context.custom_properties["zencache_entry"].string_value = '{"execution": 999}'
+    store.put_contexts(contexts)
+    assert len(reader.repository.doctor(mend=True)) == len(ALL)
+    assert set(statuses(reader.run()).values()) == {"cached"}
+    assert what_ran() == []
+
+
 def test_a_writer_is_revoked_by_leaving_them_out_and_a_new_key_is_added_beside_the_old(alice):
     bob = Writer("bob")
     alice.run()

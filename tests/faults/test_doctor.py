@@ -90,8 +90,9 @@ def test_nothing_is_wrong_before_the_first_run(project):
 
 def test_a_process_that_died(run_script, project):
     assert run_script(DYING, check=False).returncode == -9
-    (told,) = mended()
-    assert "A process died with 1 run(s)" in told
+    died, lease = mended(count=2)
+    assert "A process died with 1 run(s)" in died
+    assert "holds the lease" in lease
     store = Repository().store
     assert mlmd_runs(store) == ["canceled"]
     assert mlmd_states(store) == [("loaded", "COMPLETE"), ("dying", "CANCELED")]
@@ -101,8 +102,9 @@ def test_a_process_that_died(run_script, project):
 def test_a_process_that_died_whose_note_was_deleted(run_script, project):
     run_script(DYING, check=False)
     shutil.rmtree(ARTIFACTS / "staging")
-    (told,) = mended()
-    assert "A run is said to be running, and no process runs it" in told
+    running, lease = mended(count=2)
+    assert "A run is said to be running, and no process runs it" in running
+    assert "holds the lease" in lease
     assert mlmd_states(Repository().store)[-1] == ("dying", "CANCELED")
 
 
@@ -241,6 +243,60 @@ def test_a_pointer_to_an_execution_that_is_not_complete(project):
     (told,) = mended()
     assert context.name in told
     assert set(statuses(working().run()).values()) == {"cached"}
+
+
+def held_leases() -> list[str]:
+    """The keys that somebody holds, by the stock client."""
+    newest: dict[str, tuple[int, str]] = {}
+    for context in Repository().store.get_contexts_by_type("zencache_lease"):
+        key, generation, state, _ = context.name.split(".")
+        newest[key] = max(newest.get(key, (0, "")), (int(generation), state))
+    return [key for key, (_, state) in newest.items() if state == "held"]
+
+
+def test_a_lease_whose_holder_has_died(run_script, project):
+    run_script(DYING, check=False)
+    (key,) = held_leases()
+    told = found(mend=True)
+    assert f"A process that has died holds the lease of a cache key: {key} -> mended: end it" in told
+    assert held_leases() == []
+    assert found() == []
+
+
+def test_a_lease_of_a_machine_that_is_gone(project, run_script):
+    elsewhere = "from zencache import owner\nowner._host = lambda: 'elsewhere.0'\n"
+    run_script(elsewhere + DYING, check=False)
+    shutil.rmtree(ARTIFACTS / "staging")
+    told = found(mend=True)
+    assert any("A run that is not running holds the lease" in line for line in told)
+    assert held_leases() == []
+    assert found() == []
+
+
+@pytest.mark.parametrize("name", ["x", "a.1.held.b", "²"])
+def test_a_lease_that_somebody_has_changed(project, name):
+    working().run()
+    store = Repository().store
+    lease = store.get_contexts_by_type("zencache_lease")[0]
+    lease.name = name
+    store.put_contexts([lease])
+    (told,) = mended()
+    assert "A lease cannot be read: generation " in told
+    assert set(statuses(working().run(refresh=True)).values()) == {"completed"}
+
+
+def test_the_lease_of_a_running_step_is_left_alone(project):
+    @step
+    def looking() -> list:
+        return [found(mend=True), held_leases()]
+
+    @pipeline
+    def examined():
+        looking()
+
+    findings, held = examined().run().steps["looking"].output.read()
+    assert findings == []
+    assert len(held) == 1
 
 
 def test_a_removal_that_was_killed(run_script, project):

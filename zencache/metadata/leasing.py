@@ -9,6 +9,7 @@ over. Clocks decide nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from zencache.entity import Lease
@@ -73,6 +74,44 @@ class LeaseReader:
             context.custom_properties[schema.BEAT].int_value = beats[context.id]
         mask = [f"custom_properties.{schema.BEAT}"]
         self._connection.write(lambda store: store.put_contexts(contexts, field_mask_paths=mask))
+
+    def held(self) -> list[Lease]:
+        """The newest generation of every key that somebody holds; those that cannot be read are left out."""
+        newest: dict[str, Lease] = {}
+        for lease in map(codec.get_lease, filter(codec.is_lease, self._rows())):
+            known = newest.get(lease.cache_key)
+            if known is None or known.generation < lease.generation:
+                newest[lease.cache_key] = lease
+        return [lease for lease in newest.values() if not lease.is_released]
+
+    def unreadable(self) -> list[Lease]:
+        """Generations whose rows somebody has changed, as their external ids say."""
+        rows = [row for row in self._rows() if not codec.is_lease(row)]
+        return [
+            Lease(key, int(number), "unreadable", id=row.id)
+            for row in rows
+            for key, number in [row.external_id.removeprefix("zencache:lease:").rpartition(":")[::2]]
+            if number.isdecimal() and row.external_id == schema.lease_id(key, int(number))
+        ]
+
+    def release(self, lease: Lease) -> None:
+        """Record the end of a lease, whose holder will not. If it does live, its result comes too late."""
+        from ml_metadata import errors
+
+        context = lease_context(self._connection, lease.ended)
+        with suppress(errors.AlreadyExistsError):  # it has ended itself, or somebody has taken it over
+            self._connection.write(lambda store: store.put_contexts([context]))
+
+    def retire(self, lease: Lease) -> None:
+        """Let the row of a generation that cannot be read say that nobody holds it."""
+        from ml_metadata.proto import metadata_store_pb2 as proto
+
+        type_id = schema.context_type_ids(self._connection)[schema.LEASE]
+        context = codec.put_end(proto.Context(id=lease.id, type_id=type_id), lease)
+        self._connection.write(lambda store: store.put_contexts([context], field_mask_paths=["name"]))
+
+    def _rows(self) -> list[Any]:
+        return list(self._connection.read(lambda store: store.get_contexts_by_type(schema.LEASE)))
 
     def _generations(self, cache_key: str, numbers: Iterable[int]) -> dict[int, Lease]:
         ids = {schema.lease_id(cache_key, number): number for number in numbers}

@@ -36,7 +36,7 @@ def repoint(connection: Connection, cache_key: str) -> bool:
         context = store.get_context_by_type_and_name(schema.EXECUTION_CACHE, cache_key)
         executions = store.get_executions_by_context(context.id)
         complete = [e for e in executions if e.last_known_state == e.State.Value("COMPLETE")]
-        newest = max(complete, key=lambda e: (e.last_update_time_since_epoch, e.id), default=None)
+        newest = max(complete, key=lambda e: (codec.finished_of(e), e.id), default=None)
         pointer = "{}" if newest is None else codec.pointer_text(_pointer(newest))
         context.custom_properties[schema.ENTRY].string_value = pointer
         store.put_contexts([context], field_mask_paths=[f"custom_properties.{schema.ENTRY}"])
@@ -138,8 +138,8 @@ def _pointer(execution: Any) -> Pointer:
     return Pointer(
         execution.id,
         execution.custom_properties[schema.DURATION].double_value,
-        execution.last_update_time_since_epoch / 1000,
+        codec.finished_of(execution),
         node="",
-        signature=None,
+        signature=codec.get_signature(execution.custom_properties),
         outputs=None,
     )

@@ -43,6 +43,24 @@ def get_lease(proto: Any) -> Lease:
     )
 
 
+def is_lease(proto: Any) -> bool:
+    """Whether the row of a lease says what zencache writes: a name that fits its id, and who holds it."""
+    lease = get_lease(proto)
+    state = _RELEASED if lease.is_released else _HELD
+    return bool(
+        proto.name == f"{lease.cache_key}.{lease.generation}.{state}.{lease.token}"
+        and proto.external_id == schema.lease_id(lease.cache_key, lease.generation)
+        and lease.token
+        and (lease.is_released or (lease.owner and lease.expiry > 0))
+    )
+
+
+def put_end(proto: Any, lease: Lease) -> Any:
+    """Only the name, by which a generation says that nobody holds it."""
+    proto.name = f"{lease.cache_key}.{lease.generation}.{_RELEASED}.{lease.token}"
+    return proto
+
+
 def _put_said(properties: Any, said: Acceptance | Quarantine | Pin) -> None:
     """Why somebody said something, who it was, and when."""
     put_text(properties, schema.REASON, said.reason)
