@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from zencache import events, tenant
 from zencache.artifact_store import ArtifactStore
-from zencache.exceptions import ZencacheError
+from zencache.exceptions import ArtifactStoreError, ZencacheError
 from zencache.metadata import MetadataStore
 from zencache.owner import Owner, this_process
 
@@ -59,11 +59,15 @@ class RunNote:
             self._pulse.stop()
 
     def take_away(self) -> None:
-        """The run has ended, and is recorded."""
-        if self._pulse is not None:
-            self._pulse.stop()
+        """The run has ended, and is recorded. A note that stays does no harm."""
+        if self._pulse is None:
+            return
+        self._pulse.stop()
+        self._pulse = None
+        try:
             self._artifacts.remove(_note_path(self._run))
-            self._pulse = None
+        except ArtifactStoreError as error:
+            logger.debug("The note of a run could not be removed: %s", error.message)
 
 
 class _Pulse:

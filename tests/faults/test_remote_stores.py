@@ -85,30 +85,30 @@ class ConnectionReset(Exception):
     """Not an OSError: what clients raise often is none."""
 
 
-def failing_once(monkeypatch, kind, at):
-    """The ``at``-th call of any of CALLS raises; the list that is returned grows with each call."""
+def failing_once(patch, at):
+    """The ``at``-th call of a file system raises one of CALLS; the list that is returned grows with each."""
     made, lock = [], threading.RLock()
-    inside = threading.local()
 
-    def wrapped(name, real):
-        def call(self, *args, **options):
-            if getattr(inside, "yes", False):  # only what zencache calls, not what fsspec calls in turn
-                return real(self, *args, **options)
-            with lock:
-                made.append(name)
-                fails = len(made) == at
-            if fails:
+    def called(name):
+        with lock:
+            made.append(name)
+            if len(made) == at:
                 raise ConnectionReset("connection reset by peer")
-            inside.yes = True
-            try:
-                return real(self, *args, **options)
-            finally:
-                inside.yes = False
 
-        return call
+    class Failing:
+        """Only what zencache calls, not what fsspec calls in turn."""
 
-    for name in CALLS:
-        monkeypatch.setattr(kind, name, wrapped(name, getattr(kind, name)))
+        def __init__(self, filesystem):
+            self.filesystem = filesystem
+
+        def __getattr__(self, name):
+            real = getattr(self.filesystem, name)
+            if name not in CALLS:
+                return real
+            return lambda *args, **options: (called(name), real(*args, **options))[1]
+
+    connected = RemoteFiles._connected.fget
+    patch.setattr(RemoteFiles, "_connected", property(lambda self: Failing(connected(self))))
     return made
 
 
@@ -123,32 +123,36 @@ def naming(what):
         raise
 
 
-def count_calls(project, url, run):
-    with pytest.MonkeyPatch.context() as patch:
-        made = failing_once(patch, fsspec.get_filesystem_class("memory"), at=0)
-        run(repository(project, url))
-    return len(made)
-
-
-def each_failure(project, run, prepare=lambda repository: None):
+def each_failure(project, new_url, run, prepare=lambda repository: None):
     """Run once for each call, which fails; then look whether all is right."""
-    url = f"memory://{uuid.uuid4().hex}"
-    prepare(repository(project, url))
-    calls = count_calls(project, url, run)
-    assert calls > 3
-    for at in range(1, calls + 1):
-        url = f"memory://{uuid.uuid4().hex}"
-        (project / "metadata.db").unlink()
+    at, calls = 0, 1
+    while at <= calls:  # the first time nothing fails
+        url = new_url()
+        (project / "metadata.db").unlink(missing_ok=True)
         prepare(repository(project, url))
         with pytest.MonkeyPatch.context() as patch:
-            failing_once(patch, fsspec.get_filesystem_class("memory"), at=at)
+            opened = repository(project, url)
+            made = failing_once(patch, at)
             with suppress(ZencacheError), naming("connection reset by peer"):
-                run(repository(project, url))
+                run(opened)
+        if at == 0:
+            calls = len(made)
+            assert calls > 3
         fresh = repository(project, url)
         nothing_is_half_visible(fresh)
         executed(fresh)
         assert executed(fresh) == [], at
         assert fresh.get_runs()[-1].steps["second"].output.read() == 6
+        at += 1
+
+
+@pytest.fixture(params=["memory", "s3", "sftp", "webdav"])
+def new_url(request, tmp_path, monkeypatch):
+    """``new_url()``: the URL of another empty store of a kind."""
+    if request.param == "memory":
+        return lambda: f"memory://{uuid.uuid4().hex}"
+    url_of(request.param, tmp_path, monkeypatch)  # for this test its server can be reached
+    return serve(request.param).new_url
 
 
 def nothing_is_half_visible(repository):
@@ -158,23 +162,28 @@ def nothing_is_half_visible(repository):
 
 
 @pytest.mark.slow
-def test_any_call_may_fail_once_in_a_first_run(project):
-    each_failure(project, lambda repository: two().run(repository=repository))
+@pytest.mark.timeout(400)
+def test_any_call_may_fail_once_in_a_first_run(project, new_url):
+    each_failure(project, new_url, lambda repository: two().run(repository=repository))
 
 
 @pytest.mark.slow
-def test_any_call_may_fail_once_in_a_cached_run(project):
+@pytest.mark.timeout(400)
+def test_any_call_may_fail_once_in_a_cached_run(project, new_url):
     each_failure(
         project,
+        new_url,
         lambda repository: two().run(repository=repository),
         prepare=lambda repository: two().run(repository=repository),
     )
 
 
 @pytest.mark.slow
-def test_any_call_may_fail_once_where_the_same_is_made_again(project):
+@pytest.mark.timeout(400)
+def test_any_call_may_fail_once_where_the_same_is_made_again(project, new_url):
     each_failure(
         project,
+        new_url,
         lambda repository: two().run(repository=repository, refresh=True),
         prepare=lambda repository: two().run(repository=repository),
     )

@@ -52,13 +52,15 @@ class LocalArtifactStore(ArtifactStore):
     def stage(self) -> Iterator[Path]:
         owner = self.root / "staging" / str(this_process())
         directory = owner / uuid.uuid4().hex / PAYLOAD
-        with writing(self.url, directory):
-            make_folder(directory, self._shared_as())
-            self._staged[str(directory)] = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            with writing(self.url, directory):
+                make_folder(directory, self._shared_as())
+                self._staged[str(directory)] = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
             yield directory
         finally:
-            os.close(self._staged.pop(str(directory)))
+            opened = self._staged.pop(str(directory), None)
+            if opened is not None:
+                os.close(opened)
             shutil.rmtree(directory.parent, ignore_errors=True)
 
     def publish(self, directory: Path, known: Mapping[str, Digest] | None = None) -> StoredObject:
@@ -294,7 +296,10 @@ class LocalArtifactStore(ArtifactStore):
 
     def remove(self, path: str) -> None:
         target = self.root / path
-        if target.is_dir():
+        with writing(self.url, target):
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+                return
             # In one step: whoever still writes into it shall not find half of it.
             aside = self.root / "staging" / str(this_process()) / uuid.uuid4().hex
             with suppress(OSError):
@@ -302,14 +307,13 @@ class LocalArtifactStore(ArtifactStore):
                 target.rename(aside)
                 target = aside
             shutil.rmtree(target, ignore_errors=True)
-        else:
-            target.unlink(missing_ok=True)
 
     def names(self, path: str) -> list[str]:
-        try:
-            return sorted(os.listdir(self.root / path))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        with writing(self.url, self.root / path, verb="listed"):
+            try:
+                return sorted(os.listdir(self.root / path))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
 
 def _state(path: str) -> _FileState:
