@@ -1,12 +1,13 @@
 """What every artifact store does, run on every kind of them."""
 
 import os
+import time
 
 import pytest
 from artifact_kinds import KINDS, url_of
 
 from zencache.artifact_store import open_artifact_store
-from zencache.artifact_store.manifest import address
+from zencache.artifact_store.manifest import Manifest, address
 from zencache.digest import Digest, digest_bytes
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing
 
@@ -191,3 +192,22 @@ def test_objects_of_a_local_store_are_read_only(tmp_path):
     for path in (tmp_path / "objects").rglob("*.bin"):
         assert path.stat().st_mode & 0o222 == 0
     assert str(tmp_path) in stored.uri
+
+
+def test_files_and_folders_have_times_and_what_is_not_there_has_none(store):
+    before = time.time() - 60
+    target = address(publish(store, FILES).digest)
+    for path in (target, f"{target}/manifest.json", f"{target}/payload/deep"):
+        assert store.changed(path) > before, path
+    assert store.changed(f"{target}/nothing") == 0.0
+    assert store.changed("nowhere") == 0.0
+
+
+def test_a_manifest_that_promises_more_than_anybody_has_is_damage_at_once(store):
+    manifest = Manifest.of({"a.bin": Digest("blake3:" + "0" * 64, 10**15)})
+    target = address(manifest.digest)
+    store.write_file(f"{target}/payload/a.bin", b"short")
+    store.write_file(f"{target}/manifest.json", manifest.dump())
+    for use in (store.verify, store.open):
+        with pytest.raises(ArtifactDamaged):
+            use(manifest.digest)

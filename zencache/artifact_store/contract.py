@@ -233,13 +233,13 @@ def unusable(kind: type[ArtifactUnusable], digest: Digest, uri: str, problem: ob
 
 
 @contextmanager
-def writing(url: str, path: object, *, verb: str = "written") -> Iterator[None]:
-    """Turn what a file system raises while writing, or another ``verb``, into one clear error."""
+def writing(url: str, path: object) -> Iterator[None]:
+    """Turn what a file system raises while writing into one clear error."""
     try:
         yield
     except OSError as error:
         raise ArtifactStoreError(
-            f"The artifact store could not be {verb}: {error.strerror or error}.",
+            f"The artifact store could not be written: {error.strerror or error}.",
             facts={"store": url, "path": path},
             hint=_HINTS.get(error.errno or 0),
         ) from error

@@ -104,7 +104,18 @@ class RemoteFiles:
         return {name: int(info["size"] or 0) for name, info in found.items()}
 
     def changed(self, path: str) -> float:
-        """When a file was written, seconds since the epoch; 0.0 without one, and now where nobody tells."""
+        """When a file was written, seconds since the epoch; 0.0 without one, and now where nobody tells.
+
+        A folder is as new as the newest file below it where folders have no times.
+        """
+        changed = self._changed(path)
+        if changed:
+            return changed
+        root = self._root.strip("/")
+        inside = [name.strip("/").removeprefix(root).strip("/") for name in self.sizes(path)]
+        return max((self._changed(one) for one in inside), default=0.0)
+
+    def _changed(self, path: str) -> float:
         target = self._path(path)
         for call in ("modified", "created"):
             try:
@@ -115,6 +126,8 @@ class RemoteFiles:
             except (FileNotFoundError, NotADirectoryError):
                 return 0.0
             except ArtifactStoreUnreachable as error:
+                if isinstance(error.__cause__, IsADirectoryError):
+                    return 0.0
                 if not isinstance(error.__cause__, NotImplementedError | AttributeError | KeyError):
                     raise
         return time.time()

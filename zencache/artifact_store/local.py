@@ -309,11 +309,16 @@ class LocalArtifactStore(ArtifactStore):
             shutil.rmtree(target, ignore_errors=True)
 
     def names(self, path: str) -> list[str]:
-        with writing(self.url, self.root / path, verb="listed"):
-            try:
-                return sorted(os.listdir(self.root / path))
-            except (FileNotFoundError, NotADirectoryError):
-                return []
+        try:
+            return sorted(os.listdir(self.root / path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise ArtifactStoreError(
+                f"The artifact store could not be listed: {error.strerror or error}.",
+                facts={"store": self.url, "path": self.root / path},
+                hint="Give this user the right to read there, and look at the disk.",
+            ) from error
 
 
 def _state(path: str) -> _FileState:
