@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zencache.artifact_store import PAYLOAD, ArtifactStore, hash_files
+from zencache.artifact_store import PAYLOAD, ArtifactStore, StoredObject, hash_files
 from zencache.digest import ALGORITHM, Digest, digest_bytes, encode
 from zencache.entity import Artifact
 from zencache.exceptions import ArtifactStoreError, MaterializerError, PropertyError
@@ -43,54 +44,95 @@ def save(store: ArtifactStore, value: Any, materializer: BaseMaterializer) -> tu
         ArtifactStoreError: the bytes could not be written.
     """
     with store.stage() as directory:
-        with _writing(store, materializer):
-            known = materializer.save(value, directory)
-        return seal(store, directory, materializer, type(value), materializer.properties(value), known)
+        (artifact,) = publish(store, [write(store, value, materializer, directory)])
+        return artifact
 
 
-def seal(
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The files of an artifact in a staging folder, hashed, before they are an object.
+
+    Args:
+        directory: the folder; it becomes the object by a rename where the store can do that.
+        files: their digests, by path relative to it.
+        content: what the materializer says identifies the content; None if the files do.
+        materializer: what saved them, and loads them later.
+        python_type: what it loads them as.
+        properties: what counts as content beside the files.
+    """
+
+    directory: Path
+    files: Mapping[str, Digest]
+    content: str | bytes | None
+    materializer: BaseMaterializer
+    python_type: type
+    properties: Mapping[str, Any]
+
+
+def write(store: ArtifactStore, value: Any, materializer: BaseMaterializer, directory: Path) -> Staged:
+    """Save a value in a staging folder; raises as :func:`save`."""
+    with _writing(store, materializer):
+        known = materializer.save(value, directory)
+    return hashed(store, directory, materializer, type(value), materializer.properties(value), known)
+
+
+def hashed(
     store: ArtifactStore,
     directory: Path,
     materializer: BaseMaterializer,
     python_type: type,
     properties: Mapping[str, Any],
     known: Mapping[str, Digest] | None = None,
-) -> tuple[Artifact, ArtifactType]:
-    """Make files that have been written into a staging folder an object; it is not recorded yet.
+) -> Staged:
+    """Files that have been written into a staging folder, with their digests.
 
     Args:
-        directory: the folder, used up: it becomes the object by a rename where the store can do that.
-        python_type: what the materializer loads the files as.
-        properties: what counts as content beside the files.
         known: digests of files that were hashed while they were written.
 
     Raises:
-        ArtifactStoreError: the files could not be made durable and visible.
+        ArtifactStoreError: the files could not be read.
         PropertyError: the properties are too long to be recorded.
     """
-    artifact_type = artifact_type_of(materializer, python_type)
     with _writing(store, materializer):
         files = hash_files(directory, known)
         content = materializer.digest(directory) or materializer.digest_files(files)
     if len(json_value.dumps(dict(properties)).encode()) > _MAX_PROPERTIES:
         raise PropertyError(
             "The properties of an artifact are too long to be recorded.",
-            facts={"type": artifact_type.name, "properties": ", ".join(properties)},
+            facts={
+                "type": artifact_type_of(materializer, python_type).name,
+                "properties": ", ".join(properties),
+            },
             hint="Write what is long to a file of the artifact.",
         )
-    stored = store.publish(directory, files)
+    return Staged(directory, files, content, materializer, python_type, properties)
+
+
+def publish(store: ArtifactStore, staged: Sequence[Staged]) -> list[tuple[Artifact, ArtifactType]]:
+    """Make staged files objects of the artifact store; the artifacts are not recorded yet.
+
+    Raises:
+        ArtifactStoreError: the files could not be made durable and visible.
+    """
+    stored = store.publish_all([(one.directory, one.files) for one in staged])
+    return [_artifact(one, found) for one, found in zip(staged, stored, strict=True)]
+
+
+def _artifact(staged: Staged, stored: StoredObject) -> tuple[Artifact, ArtifactType]:
+    materializer, python_type, content = staged.materializer, staged.python_type, staged.content
+    artifact_type = artifact_type_of(materializer, python_type)
     artifact = Artifact(
         id=0,
         type=artifact_type.name,
         uri=python_type.uri_in(f"{stored.uri}/{PAYLOAD}") if is_reference(python_type) else stored.uri,
         digest=_with_properties(
-            stored.digest.hash if content is None else _content_digest(content), properties
+            stored.digest.hash if content is None else _content_digest(content), staged.properties
         ),
         object=stored.digest,
         materializer=name_of(materializer),
         python_type=type_name(python_type),
         configuration=json_value.dumps(vars(materializer)) if vars(materializer) else "",
-        content_properties=properties,
+        content_properties=staged.properties,
     )
     return artifact, artifact_type
 

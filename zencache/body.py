@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zencache import artifact_value
-from zencache.call import calling
+from zencache.call import calling, publish
 from zencache.declaration import Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import ArtifactUnusable, MaterializerError
@@ -109,7 +109,7 @@ class Body:
             arguments = self.load() if self._loaded is None else self._loaded
             self._loaded = None
             with calling(self.step, self.node, arguments, self.surroundings) as made:
-                saved = {name: one.publish(self.surroundings) for name, one in made.items()}
+                saved = publish(made, self.surroundings)
         except BaseException as error:
             return Outcome(
                 seconds=time.perf_counter() - started, error=error, traceback=traceback_text(error)

@@ -42,17 +42,33 @@ class Made:
     python_type: type
     directory: Path | None = None
 
-    def publish(self, surroundings: Surroundings) -> tuple[Artifact, ArtifactType]:
-        """Make it an object of the artifact store, or point to where it is kept already."""
+    def staged(
+        self, surroundings: Surroundings, opened: ExitStack
+    ) -> artifact_value.Staged | tuple[Artifact, ArtifactType]:
+        """Its files, to be made an object, or the artifact if it is kept already."""
         store, value = surroundings.artifacts, self.value
         if self.directory is not None:
             properties = {} if value is None else self.materializer.properties(value)
-            return artifact_value.seal(store, self.directory, self.materializer, self.python_type, properties)
+            return artifact_value.hashed(
+                store, self.directory, self.materializer, self.python_type, properties
+            )
         if isinstance(value, Reference) and value.recorded is not None:
             return value.recorded, artifact_type_of(self.materializer, self.python_type)
         if isinstance(value, Reference) and value.is_external:
             return artifact_value.refer(value, surroundings.files.find(value.uri))
-        return artifact_value.save(store, value, self.materializer)
+        directory = opened.enter_context(store.stage())
+        return artifact_value.write(store, value, self.materializer, directory)
+
+
+def publish(made: Mapping[str, Made], surroundings: Surroundings) -> dict[str, tuple[Artifact, ArtifactType]]:
+    """Make the outputs of a call objects of the artifact store: all are saved, then all are made durable."""
+    with ExitStack() as opened:
+        found = {name: one.staged(surroundings, opened) for name, one in made.items()}
+        waiting = {name: one for name, one in found.items() if isinstance(one, artifact_value.Staged)}
+        stored = artifact_value.publish(surroundings.artifacts, list(waiting.values()))
+        published = dict(zip(waiting, stored, strict=True))
+        published |= {name: one for name, one in found.items() if isinstance(one, tuple)}
+        return {name: published[name] for name in made}
 
 
 def flags_of(step: Declaration, surroundings: Surroundings) -> tuple[str, ...]:

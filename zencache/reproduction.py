@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from zencache.artifact_store import open_artifact_store
-from zencache.call import calling
+from zencache.call import calling, publish
 from zencache.declaration import Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import error_text
@@ -38,7 +38,7 @@ def reproduce(
         scratch = replace(surroundings, artifacts=open_artifact_store(folder))
         try:
             with calling(step, node, dict(arguments), scratch) as made:
-                found = {output: one.publish(scratch)[0] for output, one in made.items()}
+                found = {output: artifact for output, (artifact, _) in publish(made, scratch).items()}
         except Exception as error:
             return (f"it raised {error_text(error)}",)
     return tuple(

@@ -1,5 +1,6 @@
 """A step that would write beyond the quota fails with a clear error, and nothing is lost."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from inspection import files_in_staging, statuses, unsound_objects
 
-from zencache import ConfigurationError, QuotaExceeded, Repository, StepFailed, pipeline, step
+from zencache import ConfigurationError, Output, QuotaExceeded, Repository, StepFailed, pipeline, step
 from zencache.cli import main
 
 ARTIFACTS = Path(".zencache") / "artifacts"
@@ -44,6 +45,21 @@ def test_a_step_that_goes_beyond_it_fails_and_what_had_finished_hits(quota):
     assert [name for name in files_in_staging(ARTIFACTS) if not name.endswith(".run")] == []
     assert unsound_objects(ARTIFACTS) == []
     assert statuses(working(1000).run()) == {"small": "cached", "large": "completed"}
+
+
+@step
+def many() -> Output(**{f"output_{index}": dict for index in range(40)}):
+    return tuple({"number": index} for index in range(40))
+
+
+@pipeline
+def making_many():
+    many()
+
+
+def test_outputs_that_one_step_makes_at_once_are_all_counted(quota):
+    made = making_many().run().steps["many"].outputs.values()
+    assert json.loads((ARTIFACTS / "usage.json").read_text())["bytes"] == sum(one.size for one in made)
 
 
 def test_a_cached_run_writes_nothing_and_is_not_refused(project, monkeypatch):

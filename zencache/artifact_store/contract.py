@@ -87,6 +87,14 @@ class ArtifactStore(abc.ABC):
             QuotaExceeded: they would be more than the store may hold.
         """
 
+    def publish_all(self, staged: Sequence[tuple[Path, Mapping[str, Digest]]]) -> list[StoredObject]:
+        """Make each of several staged folders an object by itself, as :meth:`publish` does.
+
+        Args:
+            staged: folders, and the digests of their files.
+        """
+        return [self.publish(directory, known) for directory, known in staged]
+
     @abc.abstractmethod
     def verify(self, digest: Digest) -> None:
         """Check, without reading the payload, that an object is there whole.
@@ -214,11 +222,12 @@ def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str,
     return dict(zip(paths, in_threads(digest_of, list(paths)), strict=True))
 
 
-def in_threads(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """``[call(item) for item in items]``, in as many threads as there are processors."""
+def in_threads(call: Callable[[T], R], items: Sequence[T], *, at_once: int | None = None) -> list[R]:
+    """``[call(item) for item in items]``, in as many threads as there are processors, or so many."""
     if len(items) < 2:
         return [call(item) for item in items]
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1), "zencache-files") as threads:
+    most = at_once or os.cpu_count() or 1
+    with ThreadPoolExecutor(min(len(items), most), "zencache-files") as threads:
         return list(threads.map(call, items))
 
 

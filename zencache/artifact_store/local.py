@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -32,6 +32,7 @@ from zencache.permission import folder_mode, make_file, make_folder, sealed_mode
 _LARGEST_MANIFEST = 1 << 29  # bytes: of some million files
 _LARGEST_FILE = 1 << 30  # bytes, of a record or a note
 _PATIENCE = 600.0  # seconds that one waits to be alone
+_AT_ONCE = 8  # threads that wait for the disk; a file system writes what many wait for together
 
 _FileState = tuple[int, int, int, int]
 
@@ -72,7 +73,8 @@ class LocalArtifactStore(ArtifactStore):
             if not target.exists():
                 self.room.claim(self, manifest.digest.size)
             mode = sealed_mode(self.root)
-            in_threads(lambda path: _seal(path, mode), [directory / path for path in manifest.files])
+            files = [directory / path for path in manifest.files]
+            in_threads(lambda path: _seal(path, mode), files, at_once=_AT_ONCE)
             (staged / MANIFEST).write_bytes(manifest.dump())
             _seal(staged / MANIFEST, mode)
             self._own_folders(directory)
@@ -83,6 +85,9 @@ class LocalArtifactStore(ArtifactStore):
                 file = f"{target}/{PAYLOAD}/{path}"
                 self._verified[file] = _state(file)
         return StoredObject(manifest.digest, str(target))
+
+    def publish_all(self, staged: Sequence[tuple[Path, Mapping[str, Digest]]]) -> list[StoredObject]:
+        return in_threads(lambda one: self.publish(*one), staged, at_once=_AT_ONCE)
 
     def _check_not_swept(self, directory: Path) -> None:
         """Another machine may have taken this process for dead, and the step made the folder anew."""

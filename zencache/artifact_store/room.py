@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ USAGE = "usage.json"
 _TRUSTED = 600.0  # seconds for which a count holds, whatever others write meanwhile
 _NEAR = 0.9  # share of the quota above which others' writing counts more
 _TRUSTED_NEAR = 30.0
+_claiming = threading.Lock()  # objects that one step made are published at the same time
 
 
 class Unlimited:
@@ -42,6 +44,10 @@ class Quota(Unlimited):
         Raises:
             QuotaExceeded: there is none.
         """
+        with _claiming:
+            self._claim(store, size)
+
+    def _claim(self, store: ArtifactStore, size: int) -> None:
         used, counted = _remembered(store)
         trusted = _TRUSTED if used + size < _NEAR * self._limit else _TRUSTED_NEAR
         if used + size > self._limit or not 0 <= time.time() - counted < trusted:
