@@ -12,7 +12,6 @@ from result import Benchmark, Result, shown
 from shapes import SHAPES
 
 TEMPLATE = Path(__file__).with_name("page.md")
-_NOTHING = "*Not measured on this machine.*"
 
 
 def write_page(found: Mapping[str, Benchmark], docs: Path) -> None:
@@ -27,7 +26,8 @@ def write_page(found: Mapping[str, Benchmark], docs: Path) -> None:
         if directive == "plot":
             name, _, alternative = rest.partition(" ")
             return f"![{alternative}](images/{name})" if name in drawn else ""
-        return _DIRECTIVES[directive](rest, found, results) or _NOTHING
+        table = _DIRECTIVES[directive](rest, found, results)
+        return table or f"*Not measured on this machine: {rest.rstrip(':') or directive}.*"
 
     text = re.sub(r"\{\{(.+?)\}\}", filled, TEMPLATE.read_text(encoding="utf-8"))
     (docs / "benchmarks.md").write_text(re.sub(r"\n{3,}", "\n\n", text), encoding="utf-8")
@@ -42,7 +42,7 @@ def _goals(_: str, __: object, results: Iterable[Result]) -> str:
                 f"{one.title}: {_what(one)}" if one.than else one.title,
                 one.than,
                 one.aim,
-                shown(one.ours, one.unit) if one.goal and one.goal.of == "ours" else f"{one.ratio:.2f}",
+                shown(one.ours, one.unit) if one.goal and one.goal.of == "ours" else _ratio(one),
                 "**missed**" if one.is_missed else "met",
             ]
             for one in rows
@@ -55,10 +55,7 @@ def _compared(title: str, _: object, results: Iterable[Result]) -> str:
     chosen = [result for result in results if result.title.startswith(title)]
     tables = []
     for heading, rows in groupby(chosen, key=lambda one: one.title):
-        body = [
-            [_what(one), shown(one.ours, one.unit), *_theirs(one), f"{one.ratio:.3g}" if one.ratio else ""]
-            for one in rows
-        ]
+        body = [[_what(one), shown(one.ours, one.unit), *_theirs(one), _ratio(one)] for one in rows]
         tables.append(_table([_capital(heading), "", "held against", "", "ratio"], body))
     return "\n\n".join(tables)
 
@@ -73,9 +70,7 @@ def _sizes(kind: str, _: object, results: Iterable[Result]) -> str:
         for size, ones in groupby(rows, key=lambda one: one.at):
             theirs = {one.than: one for one in ones}
             ours = next(iter(theirs.values())).ours
-            cells = [
-                f"{shown(one.theirs)} ({one.ratio:.2g})" if (one := theirs.get(n)) else "" for n in names
-            ]
+            cells = [f"{shown(one.theirs)} ({_ratio(one)})" if (one := theirs.get(n)) else "" for n in names]
             body.append([f"{size:,}", f"**{shown(ours)}**", *cells])
         if body:
             tables.append(_table([f"{_capital(shape)}, steps", "zencache", *names], body))
@@ -143,6 +138,14 @@ def _what(result: Result) -> str:
 
 def _theirs(result: Result) -> tuple[str, str]:
     return (result.than, shown(result.theirs, result.unit)) if result.than else ("", "")
+
+
+def _ratio(result: Result) -> str:
+    if result.ratio is None:
+        return ""
+    if result.ratio < 0.001:
+        return "< 0.001"
+    return f"{result.ratio:.2f}" if result.ratio < 10 else f"{result.ratio:,.0f}"
 
 
 def _capital(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 from result import Result
 from shapes import SHAPES
 
@@ -22,6 +23,7 @@ _COLOURS = {
     "raw calls, WAL, and the value saved": "#3fa0d9",
     "plain call": _GREY,
 }
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "zencache",
@@ -70,8 +72,10 @@ def _by_size(results: Sequence[Result], kind: str) -> Figure | None:
         for than in dict.fromkeys(one.than for one in rows):
             _draw(panel, than, {one.at: one.theirs for one in rows if one.than == than}, linewidth=1.2)
         panel.set(xscale="log", yscale="log", title=title.removesuffix(", a step"), xlabel="steps")
+        _say_plainly(panel.xaxis, "{:,.0f}".format)
+        _say_plainly(panel.yaxis, _time)
         panel.grid(True)
-    panels[0].set_ylabel("seconds a step")
+    panels[0].set_ylabel("a step")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=3)
     return figure
@@ -82,6 +86,17 @@ def _draw(panel: Any, name: str, points: dict[int | None, float], linewidth: flo
         list(points), list(points.values()), marker="o", markersize=3, linewidth=linewidth, label=name,
         color=_COLOURS.get(name),
     )  # fmt: skip
+
+
+def _say_plainly(axis: Any, say: Callable[[float], str]) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda value, _: say(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def _time(seconds: float) -> str:
+    return next(
+        f"{seconds / unit:g} {name}" for unit, name in _UNITS if seconds >= 0.99 * unit or name == "ns"
+    )
 
 
 def _store_size(results: Sequence[Result]) -> Figure | None:
@@ -95,6 +110,7 @@ def _store_size(results: Sequence[Result]) -> Figure | None:
         points = {1_000: 1.0} | {one.at: one.ratio for one in rows if one.what == what}
         panel.plot(list(points), list(points.values()), marker="o", markersize=3, label=what)
     panel.set(xscale="log", xlabel="executions in the store", ylabel="times the cost with 1,000")
+    _say_plainly(panel.xaxis, "{:,.0f}".format)
     panel.set_ylim(bottom=0)
     panel.grid(True)
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
