@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from measure import Call, interleaved, line, sized, title
 from raw_mlmd import RawLoop
 from result import Goal
-from shapes import SHAPES, write_graph
+from shapes import SHAPES, chain, write_graph
 
 from zencache import Repository
 
@@ -21,7 +22,9 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1200)]
 SIZES = sized((1, 10, 50, 500, 5_000), (1, 10, 50))
 CACHED_ROUNDS = {1: 25, 10: 25, 50: 15, 500: 5, 5_000: 1}
 EXECUTED_ROUNDS = {1: 15, 10: 9, 50: 5, 500: 2, 5_000: 1}
-GOAL_SIZE = 50  # steps, for which the goals are said; and a size of 5,000 is to cost the same for each step
+GOAL_SIZE = 50  # steps, for which the goals are said
+LENGTHS = sized((100, 1_000), (20, 60))
+SAME = Goal(1.3)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -64,6 +67,21 @@ def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
 
     told(f"{shape}, executed", interleaved(executed, EXECUTED_ROUNDS[size], warm=size < 5_000), size)
     told(f"{shape}, cached", interleaved(cached, CACHED_ROUNDS[size], warm=size < 5_000), size)
+
+
+def test_a_step_costs_the_same_however_many_there_are(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)  # to open it anew costs each pipeline the same
+    bound = {
+        size: write_graph(tmp_path, "zencache", chain(size)).graph().copy(f"of_{size}") for size in LENGTHS
+    }
+    for one in bound.values():
+        assert one.run(repository=repository).status == "completed"
+    seconds = interleaved(
+        {str(size): partial(one.run, repository=repository) for size, one in bound.items()}, rounds=9
+    )
+    title("a cached step of a long chain")
+    few, many = LENGTHS
+    line("zencache", seconds[str(many)] / many, f"{few} steps", seconds[str(few)] / few, SAME, at=many)
 
 
 def told(what: str, seconds: Mapping[str, float], size: int) -> None:
