@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from graph_shapes import SHAPES
 from plot import plots
 from result import Benchmark, Result, shown
-from shapes import SHAPES
 
 TEMPLATE = Path(__file__).with_name("page.md")
 

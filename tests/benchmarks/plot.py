@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from graph_shapes import SHAPES
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from result import Result
-from shapes import SHAPES
 
 _GREY = "#8a8f98"  # has enough contrast with white and with black
 _COLOURS = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graph_shapes import load
 from measure import Call, interleaved, line, sized, title
-from shapes import load
 
 from zencache import Repository, pipeline, step
 

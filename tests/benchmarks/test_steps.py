@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graph_shapes import SHAPES, chain, write_graph
 from measure import Call, interleaved, line, sized, title
 from raw_mlmd import RawLoop
 from result import Goal
-from shapes import SHAPES, chain, write_graph
 
 from zencache import Repository
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graph_shapes import chain, write_graph
 from grown import grow
 from history import write_history
 from measure import Call, interleaved, line, sized, title
 from result import Goal, shown
-from shapes import chain, write_graph
 
 from zencache import Repository
 

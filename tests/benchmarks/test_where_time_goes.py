@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graph_shapes import chain, write_graph
 from measure import line, sized, title
-from shapes import chain, write_graph
 from shares import shares
 
 from zencache import Repository

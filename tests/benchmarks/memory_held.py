@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from graph_shapes import Kind, chain, write_graph
 from measure import peak_memory
-from shapes import Kind, chain, write_graph
 
 LENGTH = 1_000_000  # float32: 4 MB
 

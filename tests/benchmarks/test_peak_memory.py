@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import memory
+import memory_held
 import pytest
 from measure import in_process, line, sized, title
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
-SCRIPT = Path(memory.__file__)
+SCRIPT = Path(memory_held.__file__)
 MEGABYTES = sized(200, 20)
 
 
