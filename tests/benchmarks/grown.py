@@ -75,12 +75,14 @@ def grow(database: Path, executions: int) -> None:
 
 
 def _grow(database: str, executions: int) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.create_function("key_of_copy", 2, _key_of_copy, deterministic=True)
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("PRAGMA cache_size=-2000000")  # 2 GB, since digests come in no order
+    connection = sqlite3.connect(database)
+    connection.create_function("key_of_copy", 2, _key_of_copy, deterministic=True)
+    connection.execute("PRAGMA cache_size=-2000000")  # 2 GB, since digests come in no order
+    connection.execute("PRAGMA journal_mode=OFF").fetchone()  # nothing that is worth being kept
+    connection.execute("PRAGMA synchronous=OFF")
+    with connection:
         _copy(connection, executions)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA journal_mode=WAL").fetchone()  # as zencache left it
     connection.close()
 
 
