@@ -25,7 +25,7 @@ AS_QUICK = Goal(1.25)  # 80% of the speed
 
 def test_hashing_is_as_quick_as_disk_and_memory(tmp_path: Path) -> None:
     payload = np.random.default_rng(0).bytes(NBYTES)
-    target = bytearray(NBYTES)
+    target = memoryview(bytearray(NBYTES))
     path = tmp_path / "cached" / "bytes"
     apart = tmp_path / "evicted" / "bytes"
     for file in (path, apart):
