@@ -15,6 +15,7 @@ LAYERS = [
     ["visible"],
     ["quantity"],
     ["permission"],
+    ["class_annotation"],
     # L1
     ["policy"],
     ["entity"],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zencache.artifact_store import PAYLOAD, ArtifactStore, StoredObject, hash_files
+from zencache.class_annotation import is_class
 from zencache.digest import ALGORITHM, Digest, digest_bytes, encode
 from zencache.entity import Artifact
 from zencache.exceptions import ArtifactStoreError, MaterializerError, PropertyError
@@ -182,7 +183,7 @@ def load(
             facts={"uri": artifact.uri, "type": artifact.type},
             hint="Read the files at its URI with the tool that made them.",
         )
-    types = [candidate for candidate in candidates if isinstance(candidate, type)]
+    types = [candidate for candidate in candidates if is_class(candidate)]
     if artifact.is_external and artifact.python_type:
         reference = _reference_type(artifact, types)()
         reference.uri, reference.recorded = artifact.uri, artifact
@@ -258,7 +259,7 @@ def lost_class(artifact: Artifact, known: Iterable[Any]) -> str | None:
     """
     if artifact.is_external:
         return None
-    kinds = [kind for kind in known if isinstance(kind, type)]
+    kinds = [kind for kind in known if is_class(kind)]
     if not is_there(artifact.python_type, kinds):
         return artifact.python_type
     materializers = (found for kind in kinds if (found := find(kind)) is not None)

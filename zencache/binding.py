@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from zencache.class_annotation import is_class
 from zencache.declaration import Declaration
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
 from zencache.fingerprint import ExternalFile
@@ -117,7 +118,7 @@ def is_parameter(annotation: Any, value: Any) -> bool:
     if isinstance(value, _PARAMETER_TYPES):
         return True
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    return any(isinstance(m, type) and issubclass(m, _PARAMETER_TYPES) for m in members)
+    return any(is_class(m) and issubclass(m, _PARAMETER_TYPES) for m in members)
 
 
 def check_external(value: Any, step: str, argument: str) -> None:

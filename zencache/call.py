@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zencache import artifact_value, intake
+from zencache.class_annotation import is_class
 from zencache.declaration import IMPLIED, Declaration
 from zencache.entity import Artifact
 from zencache.exceptions import OutputError
@@ -149,7 +150,7 @@ def _made(
         reference.value = value
         return Made(reference, require_value(reference)(), type(reference), directory)
     annotation = step.outputs[name]
-    if is_beam(value) and isinstance(annotation, type):
+    if is_beam(value) and is_class(annotation):
         writer = step.materializers.get(name) or _materializer(annotation, step=node, output=name)
         directory = staged.enter_context(surroundings.artifacts.stage())
         return Made(writer.write_beam(value, directory, annotation), writer, annotation, directory)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zencache.class_annotation import is_class
 from zencache.entity import Artifact
 from zencache.exceptions import DeclarationError
 from zencache.reference import Artifact as Reference
@@ -147,5 +148,5 @@ def default_of(annotation: Any, name: str) -> Any:
 
 def is_value(annotation: Any) -> bool:
     """Whether an output of an annotation has a value, beside files and properties."""
-    is_class = isinstance(annotation, type) and issubclass(annotation, Reference)
-    return not is_class or issubclass(annotation, ValueArtifact)
+    is_reference = is_class(annotation) and issubclass(annotation, Reference)
+    return not is_reference or issubclass(annotation, ValueArtifact)

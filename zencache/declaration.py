@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from zencache import resource
+from zencache.class_annotation import is_class
 from zencache.exceptions import DeclarationError, MaterializerError, nearest
 from zencache.fingerprint import observe
 from zencache.materializer import BaseMaterializer, json_value, name_of
@@ -286,7 +287,7 @@ def _arguments(
                 facts={"step": name, "parameter": str(parameter)},
                 hint="Write each input out as a parameter, or take a list.",
             )
-        if isinstance(annotation, type) and issubclass(annotation, BaseStepConfig):
+        if is_class(annotation) and issubclass(annotation, BaseStepConfig):
             if config is not None:
                 raise DeclarationError(
                     "A step takes one config.",
@@ -337,7 +338,7 @@ def _outputs(annotation: Any, name: str) -> tuple[dict[str, Any], bool]:
     """Output name -> annotation, and whether the function returns a tuple of them."""
     if annotation is None or annotation is type(None):
         return {}, False
-    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+    if is_class(annotation) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         fields = typing.get_type_hints(annotation, include_extras=True)
         return {output: fields.get(output, Any) for output in annotation._fields}, True
     members = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else ()

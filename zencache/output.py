@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zencache.binding import fits, type_text
+from zencache.class_annotation import is_class
 from zencache.declaration import DERIVED, Declaration
 from zencache.exceptions import OutputError
 from zencache.materializer import find
@@ -16,7 +17,7 @@ def execution_base(step: Declaration) -> str | None:
         return step.base
     for output, annotation in step.outputs.items():
         materializer = step.materializers.get(output) or find(annotation)
-        if materializer is None or not isinstance(annotation, type):
+        if materializer is None or not is_class(annotation):
             continue
         if materializer.artifact_type_for(annotation).base == "Model":
             return "Train"

@@ -84,7 +84,21 @@ def find_settings(path: str | os.PathLike[str] | None = None, **given: Any) -> S
         elif name in written:
             facts = {"file": file, "setting": f"{name} = {written[name]!r}"}
             found[name] = _read(name, setting, written[name], root, facts)
+    _require_text({"project": str(root), "metadata": found["metadata"], "artifacts": found["artifacts"]})
     return Settings(root, **found)
+
+
+def _require_text(places: Mapping[str, str]) -> None:
+    """Paths are recorded, and ML Metadata takes text; in a locale without UTF-8 Python may not have it."""
+    for label, place in places.items():
+        try:
+            place.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigurationError(
+                "A path has letters that Python cannot read in this locale.",
+                facts={label: ascii(place), "encoding": sys.getfilesystemencoding()},
+                hint="Set PYTHONUTF8=1, or LC_ALL=C.UTF-8. If it stays, the name is not UTF-8: rename it.",
+            ) from error
 
 
 def project_folder() -> Path:
@@ -158,9 +172,7 @@ def _written(file: Path) -> Mapping[str, Any]:
     return table
 
 
-def _read(
-    name: str, setting: _Setting, value: Any, folder: Path | None, facts: Mapping[str, Any]
-) -> Any:
+def _read(name: str, setting: _Setting, value: Any, folder: Path | None, facts: Mapping[str, Any]) -> Any:
     """The value of a setting. Relative paths in a file are relative to its ``folder``."""
     try:
         return setting.read(value, folder)

@@ -28,6 +28,7 @@ import cloudpickle
 
 from zencache.artifact_store import ArtifactStore
 from zencache.body import Body, InputUnreadable, Outcome, Source
+from zencache.class_annotation import is_class
 from zencache.declaration import Declaration
 from zencache.exceptions import OtherCode, WorkerError, error_text
 from zencache.fingerprint import FileFingerprints, code_of, is_user_code, unobserve, was_observed
@@ -196,7 +197,7 @@ def _portable(source: Source) -> Source:
             vars(made).update(json_value.loads(artifact.configuration))
         source = replace(source, materializer=made)
     if artifact.python_type.startswith("__main__:"):
-        types = [candidate for candidate in source.candidates if isinstance(candidate, type)]
+        types = [candidate for candidate in source.candidates if is_class(candidate)]
         kind = type_by_name(artifact.python_type, types)
         source = replace(source, candidates=(*source.candidates, kind))
     return source
@@ -357,7 +358,7 @@ def _materializers(step: Declaration) -> list[type[BaseMaterializer]]:
 
 
 def _members(annotation: Any) -> Iterator[type]:
-    if isinstance(annotation, type):
+    if is_class(annotation):
         yield annotation
     for argument in typing.get_args(annotation):
         yield from _members(argument)

@@ -209,7 +209,8 @@ CASES = {
         lambda: pa.table({"a": ["x"]}),
     ),
     "record batch": Case(
-        lambda: pa.record_batch({"a": [1, 2]}), lambda: pa.record_batch({"a": pa.array([], pa.int64())})
+        lambda: pa.RecordBatch.from_pydict({"a": [1, 2]}),
+        lambda: pa.RecordBatch.from_pydict({"a": pa.array([], pa.int64())}),
     ),
     "pydantic model": Case(
         lambda: Point(x=math.pi, tags={"a", "b", "c"}), lambda: Point(x=1), lambda v: v.tags.add("d")

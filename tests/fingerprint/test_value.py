@@ -17,6 +17,7 @@ import pathlib
 import pickle
 import re
 import socket
+import sys
 import threading
 import types
 import uuid
@@ -348,7 +349,10 @@ def test_nothing_is_executed():
         (threading.Lock, "_thread.lock"),
         (lambda: {"a": [threading.Lock()]}, "_thread.lock"),
         (lambda: (x for x in ()), "builtins.generator"),
-        (lambda: threading.Thread(), "_thread.lock"),
+        (
+            lambda: threading.Thread(),
+            "_thread.lock" if sys.version_info < (3, 13) else "_thread._ThreadHandle",
+        ),
         (lambda: io.TextIOWrapper(io.BytesIO()), "_io.TextIOWrapper"),
         (lambda: socket.socket.__new__(socket.socket), "socket.socket"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import traceback
 from typing import Any, NoReturn
 
@@ -16,6 +18,22 @@ FINE, FAILED, WRONG_USAGE = 0, 1, 2
 class Commands(click.Group):
     """Shows an error of zencache as one message, without a traceback unless ``--debug`` asks for it."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _write_any_letter()
+        return super().main(*args, **kwargs)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for argument in args:
+            try:
+                argument.encode()
+            except UnicodeEncodeError as error:
+                raise click.UsageError(
+                    f"{argument!a} has letters that Python cannot read in this locale. "
+                    "Set PYTHONUTF8=1, or LC_ALL=C.UTF-8.",
+                    context,
+                ) from error
+        return super().parse_args(context, args)
+
     def invoke(self, context: click.Context) -> Any:
         from zencache.exceptions import StepFailed, ZencacheError
 
@@ -27,6 +45,13 @@ class Commands(click.Group):
             else:
                 click.echo(f"Error: {visible(str(error), keep=_NEWLINE)}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
+
+
+def _write_any_letter() -> None:
+    """What the terminal or the pipe has no letter for is written as an escape, and ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+from zencache.class_annotation import is_class
 from zencache.exceptions import DeclarationError, PropertyError
 from zencache.reference.artifact import Artifact
 from zencache.reference.system import SystemArtifact
@@ -63,7 +64,7 @@ class ValueArtifact(Artifact):
         """This class as one of a system type: ``Float.annotate_as(Metrics)`` is of type ``Float_Metrics``."""
         if type_annotation is None:
             return cls
-        if not (isinstance(type_annotation, type) and issubclass(type_annotation, SystemArtifact)):
+        if not (is_class(type_annotation) and issubclass(type_annotation, SystemArtifact)):
             raise DeclarationError(
                 "`annotate_as` takes a system artifact type.", facts={"found": repr(type_annotation)}
             )

@@ -37,6 +37,10 @@ class Annotation(metaclass=_Subscripted):
     def takes(self, type: Any) -> bool:
         raise NotImplementedError
 
+    def __call__(self) -> None:
+        """Never called. Python 3.10's `typing` takes a quoted annotation only if what it names could be."""
+        raise TypeError(f"{self!r} is an annotation.")
+
     def _hint(self, type: Any) -> str:
         if hasattr(type, "DESCRIPTOR"):
             return "A proto is no parameter: give its fields, or a dict, or its JSON as a text."

@@ -11,6 +11,7 @@ from typing import Any
 
 from zencache import resource
 from zencache.binding import fits, type_text
+from zencache.class_annotation import is_class
 from zencache.declaration import (
     Declaration,
     annotations_of,
@@ -243,7 +244,7 @@ def _value_artifact(annotation: Any) -> type[Artifact]:
 def _base(read: _Signature, annotation: Any) -> str | None:
     if annotation is None:
         return None
-    if not (isinstance(annotation, type) and issubclass(annotation, SystemExecution)):
+    if not (is_class(annotation) and issubclass(annotation, SystemExecution)):
         raise read.refuse(
             "`component_annotation` takes a system execution type.",
             "One of Train, Transform, Process, Evaluate and Deploy of `tfx.dsl.standard_annotations`.",
