@@ -97,12 +97,9 @@ def log_event(event: events.Event) -> None:
         case events.DidNotKeep(step=step, because=because):
             logger.warning("The result of `%s` is not kept for later runs: %s.", step, because)
         case events.DidClearRun(dead_run=dead_run, canceled=canceled):
-            logger.warning(
-                "Pipeline run `%s` had died; %d running %s canceled.",
-                dead_run,
-                canceled,
-                "step is" if canceled == 1 else "steps are",
-            )
+            steps = "step is" if canceled == 1 else "steps are"
+            rest = f"{canceled} running {steps} canceled" if canceled else "none of its steps was running"
+            logger.warning("Pipeline run `%s` had died; %s.", dead_run, rest)
         case events.DidRun(run=run, status=status, duration=duration):
             rest = f", {event.failed} failed" if event.failed else ""
             rest += f", {event.skipped} skipped" if event.skipped else ""

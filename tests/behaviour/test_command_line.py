@@ -367,6 +367,7 @@ class TestTheProgram:
         shown = cli("--help").stdout
         for command in ("init", "run", "runs", "show", "example"):
             assert re.search(rf"^  {command} ", shown, re.MULTILINE)
+        assert "..." not in shown.partition("Commands:")[2], "a sentence is cut off"
 
     @pytest.mark.parametrize("arguments", [["rnu"], ["run"], ["show"], ["runs", "--wrong"], ["example", "x"]])
     def test_says_what_is_wrong_with_what_was_typed(self, project, arguments):

@@ -12,6 +12,7 @@ import click
 from zencache.visible import visible
 
 _NEWLINE = "\n"
+_SENTENCE = 300  # letters
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -45,6 +46,12 @@ class Commands(click.Group):
             else:
                 click.echo(f"Error: {visible(str(error), keep=_NEWLINE)}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The whole first sentence of each command, wrapped; click would cut it off."""
+        commands = [(name, self.commands[name]) for name in self.list_commands(context)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_SENTENCE)) for name, one in commands])
 
 
 def _write_any_letter() -> None:
