@@ -179,7 +179,7 @@ def _path(url: str) -> str:
 
 
 def _text(url: str | os.PathLike[str] | None) -> str | None:
-    return None if url is None else os.fspath(url)
+    return os.fspath(url) if isinstance(url, os.PathLike) else url
 
 
 def _texts(keys: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | None) -> list[str] | None:

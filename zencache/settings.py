@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ QUOTA_VARIABLE = "ZENCACHE_QUOTA"
 LEASE_EXPIRY_VARIABLE = "ZENCACHE_LEASE_EXPIRY"
 _MARKERS = (FOLDER, "pyproject.toml", ".git")
 _LEAST_EXPIRY = 1.0  # seconds
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _read(name: str, setting: _Setting, value: Any, folder: Path | None, facts: 
 
 
 def _url(value: Any, folder: Path | None) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _ONE_SLASH.match(value):  # which would be the path of a new folder `s3:`
         raise ValueError
     if folder is None:
         return value
@@ -246,8 +248,8 @@ class _Setting(NamedTuple):
 
 _SIZE = 'a number of bytes, or a text such as "20 GB"'
 _SETTINGS: Mapping[str, _Setting] = {
-    "metadata": _Setting(_url, "a text: a path or a URL", METADATA_VARIABLE),
-    "artifacts": _Setting(_url, "a text: a path or a URL", ARTIFACTS_VARIABLE),
+    "metadata": _Setting(_url, "a text: a path, or a URL with `://`", METADATA_VARIABLE),
+    "artifacts": _Setting(_url, "a text: a path, or a URL with `://`", ARTIFACTS_VARIABLE),
     "read_from": _Setting(_pair, '{ metadata = "grpc://host:8080", artifacts = "s3://bucket/cache" }'),
     "local_cache": _Setting(_path, "a text: the path of a folder", LOCAL_CACHE_VARIABLE),
     "local_cache_size": _Setting(_some_bytes, _SIZE, LOCAL_CACHE_SIZE_VARIABLE),

@@ -290,3 +290,12 @@ def test_a_mistyped_option_of_a_repository_offers_the_nearest(project):
         Repository(metdata="metadata.db")
     assert error.value.hint == "Did you mean `metadata`?"
     assert list(project.iterdir()) == [project / "pyproject.toml"]
+
+
+@pytest.mark.parametrize("wrong", ["s3:/bucket/cache", Path("s3://bucket/cache"), "sqlite:/metadata.db", 3])
+@pytest.mark.parametrize("setting", ["metadata", "artifacts"])
+def test_a_url_that_lost_a_slash_is_not_taken_for_a_path(project, setting, wrong):
+    with pytest.raises(ConfigurationError, match=f"`{setting}` is wrong") as error:
+        Repository(**{setting: wrong})
+    assert "a URL with `://`" in error.value.facts["expected"]
+    assert list(project.iterdir()) == [project / "pyproject.toml"]
