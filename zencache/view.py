@@ -178,6 +178,32 @@ class StepNotFound(NotFoundError, KeyError):
     __str__ = NotFoundError.__str__
 
 
+class Artifacts(dict[str, "ArtifactView"]):
+    """The inputs or the outputs of a step in a run, by name."""
+
+    def __init__(self, views: Mapping[str, ArtifactView], step: StepView, *, of: str):
+        super().__init__(views)
+        self._step = step
+        self._of = of
+
+    def __missing__(self, name: str) -> ArtifactView:
+        is_output = self._of == "outputs"
+        message = (
+            f"The step has no output `{name}` in this run."
+            if is_output
+            else f"The step has no input `{name}` in this run."
+        )
+        step = self._step
+        facts = {"run": step.run.name, "step": step.name, "status": step.status}
+        raise ArtifactNotFound(message, facts=facts, hint=nearest(str(name), self))
+
+
+class ArtifactNotFound(NotFoundError, KeyError):
+    """A step has no input or output of that name in a run."""
+
+    __str__ = NotFoundError.__str__
+
+
 class StepView:
     """A step of a run."""
 
@@ -273,15 +299,16 @@ class StepView:
     @property
     def inputs(self) -> dict[str, ArtifactView]:
         """Its input artifacts by name."""
-        return {name: ArtifactView(self._stores, a) for name, a in self.execution.inputs.items()}
+        taken = self.execution.inputs.items()
+        return Artifacts({name: ArtifactView(self._stores, one) for name, one in taken}, self, of="inputs")
 
     @property
     def outputs(self) -> dict[str, ArtifactView]:
         """Its output artifacts by name."""
-        return {
-            name: ArtifactView(self._stores, artifact, self)
-            for name, artifact in self.execution.outputs.items()
-        }
+        made = self.execution.outputs.items()
+        return Artifacts(
+            {name: ArtifactView(self._stores, one, self) for name, one in made}, self, of="outputs"
+        )
 
     @property
     def output(self) -> ArtifactView:

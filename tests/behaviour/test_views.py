@@ -511,3 +511,16 @@ class TestEverything:
         store = Repository().store
         assert type(store).__module__.startswith("ml_metadata")
         assert len(store.get_executions_by_type("trainer")) == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "mistyped", "hint"), [("outputs", "X_norm", "`X_normed`"), ("inputs", "x", "Known: `X`.")]
+)
+def test_a_mistyped_output_or_input_offers_the_nearest(project, of, mistyped, hint):
+    views = getattr(bound().run().steps["normalizer"], of)
+    with pytest.raises(NotFoundError, match=f"has no {of[:-1]} `{mistyped}`") as error:
+        views[mistyped]
+    assert hint in error.value.hint
+    assert isinstance(error.value, KeyError)
+    assert views.get(mistyped) is None
+    assert mistyped not in views

@@ -97,16 +97,7 @@ def _output_of(run: Run, rest: str) -> ArtifactView:
     """``STEP`` or ``STEP/OUTPUT`` of a run."""
     step_name, separator, output = rest.partition("/")
     step = run.steps[step_name]
-    if not separator:
-        return step.output
-    outputs = step.outputs
-    if output not in outputs:
-        raise NotFoundError(
-            f"The step has no output `{output}` in this run.",
-            facts={"run": run.name, "step": step.name, "status": step.status},
-            hint=nearest(output, outputs),
-        )
-    return outputs[output]
+    return step.outputs[output] if separator else step.output
 
 
 def find_artifact_or_run(repository: Repository, text: str) -> ArtifactView | Run:
