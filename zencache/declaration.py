@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,7 +40,7 @@ class BaseStepConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
 
 
-def Output(**types_by_name: Any) -> Any:  # noqa: N802 - reads as a type, and is spelled so since ZenML
+def Output(*unnamed: NoReturn, **types_by_name: Any) -> Any:  # noqa: N802 - reads as a type, and is spelled so since ZenML
     """Declare several named outputs of a step: ``-> Output(model=keras.Model, accuracy=float)``.
 
     The result is a :class:`typing.NamedTuple` class. A step returns its values in this order, as a
@@ -49,6 +49,13 @@ def Output(**types_by_name: Any) -> Any:  # noqa: N802 - reads as a type, and is
     >>> Output(a=int, b=str)._fields
     ('a', 'b')
     """
+    given: tuple[Any, ...] = unnamed
+    if given:
+        raise DeclarationError(
+            "An output has no name.",
+            facts={"found": ", ".join(getattr(one, "__name__", repr(one)) for one in given)},
+            hint="Give each one: `-> Output(a=..., b=...)`. A single one needs none: `-> float`.",
+        )
     if not types_by_name:
         raise DeclarationError("`Output()` names no output.", hint="Leave the annotation out instead.")
     return typing.NamedTuple("Output", list(types_by_name.items()))

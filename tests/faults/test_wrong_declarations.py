@@ -267,6 +267,11 @@ def the_result_of_a_step_without_outputs():
     scaled(effect(1))
 
 
+@case("no name", "int, float", "Output(a=..., b=...)")
+def outputs_without_names():
+    Output(int, float)
+
+
 @case("source", "output", "Output(a=..., b=...)")
 @wired
 def one_output_unpacked():
