@@ -53,6 +53,24 @@ class Docstrings(griffe.Extension):
         if isinstance(obj, griffe.Function):  # what takes any other option does so to say that there is none
             obj.parameters = griffe.Parameters(*(one for one in obj.parameters if one.name != "unknown"))
 
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Leave out attributes of which the docstring of the class tells, or which a method makes."""
+        griffe.DataclassesExtension().on_package(pkg=pkg)  # makes parameters of them first
+        modules = [pkg]
+        for module in modules:  # grows
+            modules += [one for one in module.modules.values() if not one.is_alias]
+            for kind in module.classes.values():
+                if not kind.is_alias:
+                    leave_out_told(kind)
+
+
+def leave_out_told(kind: griffe.Class) -> None:
+    told = kind.docstring.value if kind.docstring else ""
+    for name, member in list(kind.attributes.items()):
+        is_told = re.search(rf"^ +{re.escape(name)}(, \w+)*:", told, re.MULTILINE)
+        if not member.is_alias and not member.docstring and (is_told or member.annotation is None):
+            kind.del_member(name)
+
 
 def as_markdown(docstring: str) -> str:
     text = ROLE.sub("", docstring).replace("``", "`")
