@@ -50,8 +50,9 @@ class RunNote:
             return
         tenant.sign(self._artifacts, self._metadata)
         note = json.dumps({"run": self._run, "metadata": self._metadata.url, "expiry": self._expiry})
-        self._pulse = _Pulse(self._artifacts, _note_path(self._run), note.encode(), self._expiry)
-        self._pulse.start()
+        pulse = _Pulse(self._artifacts, _note_path(self._run), note.encode(), self._expiry)
+        pulse.start()
+        self._pulse = pulse
 
     def fall_silent(self) -> None:
         """The run is over, and perhaps not recorded: then the note stays."""
