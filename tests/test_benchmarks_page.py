@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from zencache import Repository
-
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 
@@ -66,18 +64,13 @@ def test_the_page_shows_ratios_and_missed_goals_and_says_what_was_not_measured(t
 
 
 def test_a_history_that_was_grown_is_one_that_zencache_reads(tmp_path):
-    write = "import sys; from pathlib import Path; from history import write_history; "
-    write += "write_history(Path(sys.argv[1]), executions=12, steps=3, pipelines=2)"
-    subprocess.run([sys.executable, "-c", write, str(tmp_path)], cwd=BENCHMARKS, check=True)
-    importlib.import_module("grown").grow(tmp_path / "metadata.db", 36)
-    with sqlite3.connect(tmp_path / "metadata.db") as connection:
+    repository = importlib.import_module("grown").long_history(tmp_path / "long", 150, written=50)
+    with sqlite3.connect(tmp_path / "long" / "metadata.db") as connection:  # nobody has opened it yet
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
-    repository = Repository(
-        tmp_path, metadata=tmp_path / "metadata.db", artifacts=tmp_path / "artifacts", mode="r"
-    )
-    assert len(repository.get_runs(limit=None)) == 12
-    assert len(repository.executions(limit=None)) == 36
+    assert len(repository.get_runs(limit=None)) == 3
+    assert len(repository.executions(limit=None)) == 150
     last = repository.get_runs()[-1].steps["step_002"]
     assert [artifact.producer_step.name for artifact in last.output.upstream()] == ["step_000", "step_001"]
 

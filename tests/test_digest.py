@@ -80,3 +80,21 @@ def test_a_pipe_is_an_error_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="no file"):
         digest.digest_file(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("parts", [[10], [10_000_000], [10, 9_000_000, 5, 8_500_000]])
+def test_what_is_hashed_while_it_is_written_has_the_digest_of_the_file(tmp_path, parts):
+    payload = os.urandom(sum(parts))
+    with (tmp_path / "file").open("wb") as file:
+        sink = digest.HashingFile(file)
+        begin = 0
+        for length in parts:
+            assert sink.write(payload[begin : begin + length]) == length
+            begin += length
+    assert (tmp_path / "file").read_bytes() == payload
+    assert sink.digest == digest.digest_file(tmp_path / "file") == digest.digest_bytes(payload)
+
+
+def test_a_large_write_that_fails_says_so(tmp_path):
+    with open("/dev/full", "wb") as full, pytest.raises(OSError, match="No space left"):
+        digest.HashingFile(full).write(bytes(10_000_000))

@@ -25,7 +25,7 @@ from blake3 import blake3
 ALGORITHM = "blake3"
 _PARALLEL_FROM = 1 << 20  # bytes; below this a second thread costs more than it saves
 _CHUNK = 1 << 20  # bytes read at once
-_AHEAD_FROM = 1 << 23  # bytes; of a smaller file nothing is read ahead
+_AHEAD_FROM = 1 << 23  # bytes; of less, nothing is read ahead or hashed beside the writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,15 @@ class HashingFile:
 
     def write(self, payload: Any) -> int:
         view = memoryview(payload).cast("B")
-        self._hasher.update(view)
+        if view.nbytes >= _AHEAD_FROM:
+            with ThreadPoolExecutor(1, "zencache-hash") as hasher:  # the disk does not wait for it
+                hashed = hasher.submit(self._hasher.update, view)
+                self._file.write(view)
+                hashed.result()
+        else:
+            self._hasher.update(view)
+            self._file.write(view)
         self._size += view.nbytes
-        self._file.write(view)
         return view.nbytes
 
     @property

@@ -12,6 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import history
+
+from zencache import Repository
+
 _OUTPUT = "zencache:output:"
 # The tables in their order, and of each the columns that are not copied as they are. `:n` is the number of
 # the copy; `{Artifact}` and so on the distance between the ids of a row and of its copy.
@@ -72,6 +76,16 @@ def grow(database: Path, executions: int) -> None:
     Nobody else may have it open.
     """
     subprocess.run([sys.executable, __file__, str(database), str(executions)], check=True)
+
+
+def long_history(project: Path, executions: int, *, written: int) -> Repository:
+    """A project with so many executions, so many of them written by zencache, in a process of its own."""
+    project.mkdir()
+    script = [history.__file__, str(project), str(min(executions, written))]
+    subprocess.run([sys.executable, *script], check=True)
+    if written < executions:
+        grow(project / "metadata.db", executions)
+    return Repository(project, metadata=project / "metadata.db", artifacts=project / "artifacts")
 
 
 def _grow(database: str, executions: int) -> None:

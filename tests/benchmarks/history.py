@@ -1,8 +1,12 @@
-"""A metadata store with a long history, written through zencache's own writer."""
+"""A metadata store with a long history, written through zencache's own writer.
+
+Run as a script with a folder and a number it writes so many executions.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -93,3 +97,7 @@ def _executed(writer, node: str, run: str, inputs) -> Execution:  # type: ignore
     kind = "Model" if node.endswith("9") else "Dataset"
     output = Artifact(0, kind, f"/artifacts/{digest.hash}", digest.hash, digest, "m:M", "builtins:int")
     return writer.complete(execution, {"output": output}, {"output": ArtifactType(kind, kind)})
+
+
+if __name__ == "__main__":
+    write_history(Path(sys.argv[1]), executions=int(sys.argv[2]))

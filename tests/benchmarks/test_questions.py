@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from grown import grow
-from history import write_history
+from grown import long_history
 from measure import interleaved, line, sized, title
 from result import Goal, shown
 
@@ -28,16 +27,8 @@ def test_questions_of_a_long_history_take_less_than_a_second(tmp_path: Path) -> 
     repositories = {}
     title("questions of a long history")
     for executions in (SHORT, LONG):
-        folder = tmp_path / str(executions)
-        folder.mkdir()
         started = time.perf_counter()
-        written = min(executions, WRITTEN)
-        write_history(folder, executions=written)
-        if written < executions:
-            grow(folder / "metadata.db", executions)
-        repositories[executions] = Repository(
-            folder, metadata=folder / "metadata.db", artifacts=folder / "artifacts"
-        )
+        repositories[executions] = long_history(tmp_path / str(executions), executions, written=WRITTEN)
         print(f"  {executions:,} executions, written in {shown(time.perf_counter() - started)}")
     for what in _questions(repositories[SHORT]):
         seconds = interleaved(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any
 
 import pytest
 from graph_shapes import chain, write_graph
-from grown import grow
-from history import write_history
+from grown import long_history
 from measure import Call, interleaved, line, sized, title
 from result import Goal, shown
 
@@ -60,18 +58,13 @@ def test_a_step_in_a_store_of_many_executions(tmp_path: Path) -> None:
 
 
 def store_of(folder: Path, size: int) -> Repository:
-    """A store of so many executions; the first is written by zencache, and the others are copies of it."""
+    """A store of so many executions: a thousand written by zencache, and copies of them."""
     project = folder / str(size)
     started = time.perf_counter()
-    if size == FIRST:
-        project.mkdir()
-        write_history(project, executions=FIRST)
-    else:
-        shutil.copytree(folder / str(FIRST), project)
-        grow(project / "metadata.db", size)
+    repository = long_history(project, size, written=FIRST)
     megabytes = (project / "metadata.db").stat().st_size / 1e6
     print(f"  {size:,} executions: {megabytes:,.0f} MB, written in {shown(time.perf_counter() - started)}")
-    return Repository(project, metadata=project / "metadata.db", artifacts=project / "artifacts")
+    return repository
 
 
 def named(bound: Any) -> Any:
