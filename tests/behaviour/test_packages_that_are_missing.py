@@ -77,6 +77,28 @@ def test_an_artifact_that_was_made_where_there_was_more_names_what_reading_it_ta
     assert run_forked(READ, package).stdout.strip() == f'pip install "{to_install}"'
 
 
+def test_an_ml_metadata_that_cannot_be_imported_is_told_with_the_versions(run_script, project):
+    # What protobuf 4 says to the modules of an ml-metadata that was made for protobuf 6.
+    broken = project / "google" / "protobuf"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError(\"cannot import name 'runtime_version'\")")
+    done = run_script(
+        """
+        import sys
+        from zencache.cli import main
+        sys.argv = ["zencache", "runs"]
+        main()
+        """,
+        check=False,
+        env={"PYTHONPATH": str(project)},
+    )
+    assert done.returncode == 2
+    assert "Error: ML Metadata cannot be imported: cannot import name 'runtime_version'." in done.stderr
+    assert "  protobuf: " in done.stderr
+    assert "hint: `pip check`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_example_is_not_started_without_what_it_imports(project, monkeypatch):
     for name in ("apache_beam", "keras"):  # what is imported by `components.py`, and by `run.py`
         monkeypatch.setitem(sys.modules, name, None)

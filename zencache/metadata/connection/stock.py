@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -48,15 +49,33 @@ def load_quietly() -> None:
 
     It tells there of every connection to PostgreSQL and of each statement that failed, with the user's
     values in it. It reads the variable when it is loaded; somebody's own setting holds.
+
+    Raises:
+        MetadataStoreError: it is not installed, or not for the protobuf that is.
     """
     logging.getLogger("absl").addFilter(_is_not_of_mlmd)
-    if _LOUDNESS in os.environ:
-        return
-    os.environ[_LOUDNESS] = _FATAL
+    is_ours = _LOUDNESS not in os.environ
+    if is_ours:
+        os.environ[_LOUDNESS] = _FATAL
     try:
         import ml_metadata.metadata_store.metadata_store  # noqa: F401
+    except (ImportError, TypeError) as error:  # TypeError: protobuf, of what another protobuf has generated
+        raise MetadataStoreError(
+            f"ML Metadata cannot be imported: {error}.",
+            facts={name: _version(name) for name in ("ml-metadata", "protobuf")},
+            hint="`pip check` tells what does not fit. Install zencache into an environment of its own, "
+            "with all extras in one call.",
+        ) from error
     finally:
-        del os.environ[_LOUDNESS]
+        if is_ours:
+            del os.environ[_LOUDNESS]
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _is_not_of_mlmd(record: logging.LogRecord) -> bool:
