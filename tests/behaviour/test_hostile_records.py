@@ -55,6 +55,12 @@ def using(plus: int = 0):
 
 
 @pytest.fixture(autouse=True)
+def _nobody_has_asked(monkeypatch):
+    """A step of the same name in another test may have asked for pickles."""
+    monkeypatch.setattr("zencache.declaration._asked_for", {})
+
+
+@pytest.fixture(autouse=True)
 def no_canary(project):
     yield
     assert not Path("canary").exists(), "code ran that came with a record or a file"

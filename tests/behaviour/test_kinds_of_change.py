@@ -228,9 +228,8 @@ class Way:
 
     def run(self, root: Path, **more: str) -> dict[str, dict]:
         """What the program reports of its run; ``more`` joins its environment."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         # Without bytecode: it is taken for up to date if size and second of the source are the same.
-        environment = {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **self.environment, **more}
+        environment = {**INHERITED, "PYTHONDONTWRITEBYTECODE": "1", **self.environment, **more}
         cwd = root / self.cwd
         if self.may_be_forked:
             with forking() as server:
@@ -267,6 +266,8 @@ def forking() -> Iterator[ScriptServer]:
 
 
 _NOT_INHERITED = ("ZENCACHE_", "PYTHONPATH", "PYTHONHASHSEED", "OPTIONS")
+# Now, and not in the threads that start processes: pytest changes the environment for each test.
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
 
 
 def env(**environment: str) -> Way:

@@ -102,7 +102,7 @@ def test_an_ml_metadata_that_cannot_be_imported_is_told_with_the_versions(run_sc
 def test_an_example_is_not_started_without_what_it_imports(project, monkeypatch):
     for name in ("apache_beam", "keras"):  # what is imported by `components.py`, and by `run.py`
         monkeypatch.setitem(sys.modules, name, None)
-    for example, missing in (("taxi", "apache_beam"), ("caching", "keras")):
+    for example, missing in (("taxi", "apache_beam, keras"), ("caching", "keras")):
         result = CliRunner().invoke(main, ["example", "run", example])
         assert result.exit_code == 2
         assert f"missing: {missing}\n  hint: {INSTALL}" in result.stderr
