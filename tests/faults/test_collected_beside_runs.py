@@ -64,7 +64,8 @@ if where == "looked again": after(gc._Collection, "_used_since")
 if where == "taken away":
     real_rmtree = shutil.rmtree
     def rmtree(path, *args, **kwargs):
-        return killing() if f"~{os.getpid()}~" in str(path) else real_rmtree(path, *args, **kwargs)
+        is_object = f"~{os.getpid()}~" in str(path) and os.path.exists(os.path.join(path, "manifest.json"))
+        return killing() if is_object else real_rmtree(path, *args, **kwargs)
     local.shutil.rmtree = rmtree
 if where == "one deleted": after(local.LocalArtifactStore, "delete")
 if where == "all deleted": after(local.LocalArtifactStore, "delete", 3)

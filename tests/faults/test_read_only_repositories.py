@@ -130,7 +130,10 @@ print(len(team(mode="r").get_runs()))
     assert done.stdout.splitlines() == ["2"]
 
 
-WRITES = ("stage", "publish", "set_aside", "write_file", "write_record", "remove", "delete", "alone")
+WRITES = (
+    *("stage", "publish", "publish_all", "set_aside"),
+    *("write_file", "write_record", "remove", "delete", "alone"),
+)
 
 
 @pytest.mark.parametrize("where", ["sqlite", "memory"])
@@ -170,7 +173,7 @@ def test_every_way_to_write_to_an_artifact_store_is_refused(project):
     public = {name for name in vars(ArtifactStore) if not name.startswith("_")}
     writing = public - reading - {"url", "room", "opening"}
     assert writing == {*WRITES}
-    arguments = {"stage": (), "write_file": ("x", b"")}
+    arguments = {"stage": (), "write_file": ("x", b""), "publish_all": ([("x", {})],)}
     options = {"delete": {"before": 0.0}}
     for name in writing:
         with pytest.raises(ReadOnlyError, match="only read"):

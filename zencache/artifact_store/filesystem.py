@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import threading
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timezone
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ _INSTALLS = {
 _PART = 8 << 20  # bytes of an upload that are in memory at once, times the uploads at a time
 _MOST_PARTS = 9_000  # S3 takes 10,000
 _AT_A_TIME = 4
+# fsspec's file system in memory goes over its files while other threads add some.
+_in_memory = threading.RLock()
+
+
+def _forget_threads() -> None:
+    """A forked child does not have the thread that may hold the lock."""
+    global _in_memory
+    _in_memory = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 class RemoteFiles:
@@ -269,7 +281,8 @@ class RemoteFiles:
     @contextmanager
     def _asking(self, verb: str, path: str) -> Iterator[None]:
         try:
-            yield
+            with _in_memory if self.protocol == "memory" else nullcontext():
+                yield
         except FileNotFoundError:
             self._check_container()
             raise
