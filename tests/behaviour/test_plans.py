@@ -561,14 +561,16 @@ def bound(program, in_pipeline=None):
     return wired()
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(programs(), CHANGES)
+def on_random_cases(examples, check, *strategies):
+    settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )(given(*strategies)(check))()
+
+
 def check_agreement(program, changes):
     shared = Repository(metadata=f"memory://{uuid.uuid4().hex}", artifacts=f"memory://{uuid.uuid4().hex}")
     for position, value, switch, in_pipeline, in_run, refresh in [(0, 0, None, None, None, None), *changes]:
@@ -590,7 +592,12 @@ def check_agreement(program, changes):
 
 
 def test_a_plan_agrees_with_the_run_after_it():
-    check_agreement()
+    on_random_cases(26, check_agreement, programs(), CHANGES)
+
+
+@pytest.mark.slow
+def test_a_plan_agrees_with_the_run_after_it_many_times():
+    on_random_cases(240, check_agreement, programs(), CHANGES)
 
 
 # The same for what lies outside of the graph: code, files, policies and entries that have grown too old.
@@ -629,14 +636,9 @@ SITUATION = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(SITUATION, min_size=2, max_size=5), st.data())
+SITUATIONS = st.lists(SITUATION, min_size=2, max_size=5)
+
+
 def check_agreement_outside(situations, data):
     shared = Repository(metadata=f"memory://{uuid.uuid4().hex}", artifacts=f"memory://{uuid.uuid4().hex}")
     situation = situations[0]
@@ -671,7 +673,12 @@ seen: set[tuple[str, str]] = set()
 
 
 def test_a_plan_agrees_with_the_run_after_edits_of_code_files_and_policies():
-    check_agreement_outside()
+    on_random_cases(20, check_agreement_outside, SITUATIONS, st.data())
+
+
+@pytest.mark.slow
+def test_a_plan_agrees_with_the_run_after_edits_of_code_files_and_policies_many_times():
+    on_random_cases(180, check_agreement_outside, SITUATIONS, st.data())
     assert seen >= {
         ("upper", "HIT"),
         ("upper", "MISS"),

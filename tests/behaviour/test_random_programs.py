@@ -415,8 +415,8 @@ def _count_lines(monkeypatch):
     ("make_wrong", "said"),
     [
         (_ignore_constants, "stale"),
-        (_ignore_references, "stale"),
-        (_ignore_defaults, "stale"),
+        pytest.param(_ignore_references, "stale", marks=pytest.mark.slow),
+        pytest.param(_ignore_defaults, "stale", marks=pytest.mark.slow),
         (_count_lines, "had to run"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -122,14 +122,14 @@ def audit() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_at_each_step(run_script, project, place):
-    run_script(PIPELINES + "working().run()")
+def test_killed_at_each_step(run_forked, project, place):
+    run_forked(PIPELINES + "working().run()")
 
-    killed = run_script(KILLED, place, check=False)
+    killed = run_forked(KILLED, place, check=False)
 
     assert killed.returncode == -9, killed.stderr
     assert unsound_objects(ARTIFACTS) == []
-    again = run_script(PIPELINES + "print(working().run().steps['total'].output.read())")
+    again = run_forked(PIPELINES + "print(working().run().steps['total'].output.read())")
     assert float(again.stdout) == 90.0
     told = set(statuses(Repository().get_runs()[-1]).values())
     if place in ("before marking", "marked", "looked again"):
@@ -145,9 +145,9 @@ def test_killed_at_each_step(run_script, project, place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_and_finished_by_the_next_one(run_script, project, place):
-    run_script(PIPELINES + "working().run()")
-    run_script(KILLED, place, check=False)
+def test_killed_and_finished_by_the_next_one(run_forked, project, place):
+    run_forked(PIPELINES + "working().run()")
+    run_forked(KILLED, place, check=False)
 
     report = collect()
 
@@ -267,8 +267,8 @@ def test_the_same_bytes_published_while_they_are_being_deleted(project):
     assert store.delete(stored.digest, before=time.time() + 1).freed == 0
 
 
-def test_two_at_once(run_script, project):
-    run_script(PIPELINES + "[working(n).run() for n in range(1, 8)]")
+def test_two_at_once(run_forked, project):
+    run_forked(PIPELINES + "[working(n).run() for n in range(1, 8)]")
     collecting = "Repository().gc(keep_last=0, grace='0s', dry_run=False)"
     script = f"from zencache import Repository\nprint({collecting}.freed)"
     both = [
