@@ -43,8 +43,8 @@ def examples(page):
         for i, example in enumerate(examples(page))
     ],
 )
-def test_an_example_prints_what_the_page_shows(run_script, code, expected):
-    printed = run_script(code).stdout
+def test_an_example_prints_what_the_page_shows(run_forked, code, expected):
+    printed = run_forked(code).stdout
     assert [line.rstrip() for line in printed.splitlines()] == [
         line.rstrip() for line in expected.splitlines()
     ]

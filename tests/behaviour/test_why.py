@@ -259,7 +259,7 @@ class TestParts:
         assert renamed.cleaning().run().steps["clean"].is_cached
         assert texts(why(renamed.cleaning(" b "), "clean")) == ["parameter word: ' a ' -> ' b '"]
 
-    def test_a_script_that_was_edited_and_is_imported_now_shows_one_edit(self, run_script):
+    def test_a_script_that_was_edited_and_is_imported_now_shows_one_edit(self, run_forked):
         source = """
             from zencache import Repository, pipeline, step
 
@@ -274,9 +274,9 @@ class TestParts:
             if __name__ == "__main__":
                 ones().run()
             """
-        run_script(source)
+        run_forked(source)
         name = "script_1"
-        edited = run_script(f"""
+        edited = run_forked(f"""
             import pathlib
             file = pathlib.Path("{name}.py")
             file.write_text(file.read_text().replace("return 1", "return 2"))

@@ -78,8 +78,8 @@ def test_nothing_is_wrong_after_a_run(project):
     assert found(deep=True) == []
 
 
-def test_nothing_is_wrong_after_a_run_of_a_process_that_has_ended(run_script, project):
-    run_script(DYING.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass"))
+def test_nothing_is_wrong_after_a_run_of_a_process_that_has_ended(run_forked, project):
+    run_forked(DYING.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass"))
     assert found() == []
 
 
@@ -88,8 +88,8 @@ def test_nothing_is_wrong_before_the_first_run(project):
     assert not (project / ".zencache").exists()
 
 
-def test_a_process_that_died(run_script, project):
-    assert run_script(DYING, check=False).returncode == -9
+def test_a_process_that_died(run_forked, project):
+    assert run_forked(DYING, check=False).returncode == -9
     died, lease = mended(count=2)
     assert "A process died with 1 run(s)" in died
     assert "holds the lease" in lease
@@ -99,8 +99,8 @@ def test_a_process_that_died(run_script, project):
     assert files_in_staging(ARTIFACTS) == []
 
 
-def test_a_process_that_died_whose_note_was_deleted(run_script, project):
-    run_script(DYING, check=False)
+def test_a_process_that_died_whose_note_was_deleted(run_forked, project):
+    run_forked(DYING, check=False)
     shutil.rmtree(ARTIFACTS / "staging")
     running, lease = mended(count=2)
     assert "A run is said to be running, and no process runs it" in running
@@ -254,8 +254,8 @@ def held_leases() -> list[str]:
     return [key for key, (_, state) in newest.items() if state == "held"]
 
 
-def test_a_lease_whose_holder_has_died(run_script, project):
-    run_script(DYING, check=False)
+def test_a_lease_whose_holder_has_died(run_forked, project):
+    run_forked(DYING, check=False)
     (key,) = held_leases()
     told = found(mend=True)
     assert f"A process that has died holds the lease of a cache key: {key} -> mended: end it" in told
@@ -263,9 +263,9 @@ def test_a_lease_whose_holder_has_died(run_script, project):
     assert found() == []
 
 
-def test_a_lease_of_a_machine_that_is_gone(project, run_script):
+def test_a_lease_of_a_machine_that_is_gone(project, run_forked):
     elsewhere = "from zencache import owner\nowner._host = lambda: 'elsewhere.0'\n"
-    run_script(elsewhere + DYING, check=False)
+    run_forked(elsewhere + DYING, check=False)
     shutil.rmtree(ARTIFACTS / "staging")
     told = found(mend=True)
     assert any("A run that is not running holds the lease" in line for line in told)
@@ -299,9 +299,9 @@ def test_the_lease_of_a_running_step_is_left_alone(project):
     assert len(held) == 1
 
 
-def test_a_removal_that_was_killed(run_script, project):
+def test_a_removal_that_was_killed(run_forked, project):
     working().run()
-    run_script(
+    run_forked(
         """
         import os, signal
         from zencache import Repository
@@ -342,16 +342,16 @@ def test_a_memory_file_that_cannot_be_read(project, name):
     assert name in told
 
 
-def test_a_database_that_is_not_in_wal_mode(run_script, project):
-    run_script(DYING.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass"))
+def test_a_database_that_is_not_in_wal_mode(run_forked, project):
+    run_forked(DYING.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass"))
     database = sqlite3.connect(project / ".zencache" / "metadata.db")
     assert database.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
     database.close()
-    done = run_script("from zencache.cli import main\nmain()", "doctor", check=False)
+    done = run_forked("from zencache.cli import main\nmain()", "doctor", check=False)
     assert done.returncode == 1
     assert "delete mode" in done.stdout
-    assert run_script("from zencache.cli import main\nmain()", "doctor", "--mend").returncode == 0
-    assert run_script("from zencache.cli import main\nmain()", "doctor").stdout == "Nothing is wrong.\n"
+    assert run_forked("from zencache.cli import main\nmain()", "doctor", "--mend").returncode == 0
+    assert run_forked("from zencache.cli import main\nmain()", "doctor").stdout == "Nothing is wrong.\n"
 
 
 def test_the_command_line(project):

@@ -122,11 +122,11 @@ def child(project: Path) -> Iterator[Callable[..., Child]]:
         one.process.communicate()
 
 
-def go_on(run_script: Callable[..., Any]) -> dict[str, Any]:
+def go_on(run_forked: Callable[..., Any]) -> dict[str, Any]:
     """The next run, which nothing holds up: step -> status, and the result."""
     for file in Path().glob("wait-*"):
         file.unlink()
-    statuses = json.loads(run_script(SCRIPT).stdout)
+    statuses = json.loads(run_forked(SCRIPT).stdout)
     assert statuses.pop("result") == RESULT
     return statuses
 
@@ -145,7 +145,7 @@ def assert_cleared(states_of_dead_run: list[tuple[str, str]]) -> None:
     assert unsound_objects(ARTIFACTS) == []
 
 
-def test_killed_while_the_body_of_a_step_runs(child, run_script):
+def test_killed_while_the_body_of_a_step_runs(child, run_forked):
     Path("wait-body").touch()
     process = child(SCRIPT)
     process.wait_for(Path("reached-body").exists)
@@ -160,7 +160,7 @@ def test_killed_while_the_body_of_a_step_runs(child, run_script):
         check=True,
     )
     assert before.stdout.strip() == "running"
-    assert go_on(run_script) == {
+    assert go_on(run_forked) == {
         "first": "cached",
         "second": "completed",
         "third": "completed",
@@ -169,7 +169,7 @@ def test_killed_while_the_body_of_a_step_runs(child, run_script):
     assert_cleared([("first", "COMPLETE"), ("second", "CANCELED")])
 
 
-def test_killed_between_two_files_of_an_artifact(child, run_script):
+def test_killed_between_two_files_of_an_artifact(child, run_forked):
     Path("wait-between-files").touch()
     process = child(SCRIPT)
     process.wait_for(Path("reached-between-files").exists)
@@ -178,28 +178,28 @@ def test_killed_between_two_files_of_an_artifact(child, run_script):
 
     assert [Path(name).name for name in files_in_staging(ARTIFACTS) if not name.endswith(".run")]
     assert unsound_objects(ARTIFACTS) == []
-    assert go_on(run_script)["second"] == "completed"
+    assert go_on(run_forked)["second"] == "completed"
     assert_cleared([("first", "COMPLETE"), ("second", "CANCELED")])
 
 
-def test_killed_while_a_large_array_is_written(child, run_script):
+def test_killed_while_a_large_array_is_written(child, run_forked):
     process = child(SCRIPT)
     process.wait_for(lambda: any(f.stat().st_size for f in ARTIFACTS.glob("staging/*/*/payload/array.npy")))
 
     process.end(signal.SIGKILL)
 
     assert unsound_objects(ARTIFACTS) == []
-    statuses = go_on(run_script)
+    statuses = go_on(run_forked)
     assert (statuses["first"], statuses["second"]) == ("cached", "cached")
     assert_cleared([("first", "COMPLETE"), ("second", "COMPLETE")])
 
 
-def test_a_run_of_another_pipeline_clears_up_as_well(child, run_script):
+def test_a_run_of_another_pipeline_clears_up_as_well(child, run_forked):
     Path("wait-body").touch()
     process = child(SCRIPT)
     process.wait_for(Path("reached-body").exists)
     process.end(signal.SIGKILL)
-    other = run_script(
+    other = run_forked(
         """
         from zencache import pipeline, step
 
@@ -221,11 +221,11 @@ def test_a_run_of_another_pipeline_clears_up_as_well(child, run_script):
     assert files_in_staging(ARTIFACTS) == []
 
 
-def test_a_run_that_is_alive_is_left_alone(child, run_script):
+def test_a_run_that_is_alive_is_left_alone(child, run_forked):
     Path("wait-body").touch()
     process = child(SCRIPT)
     process.wait_for(Path("reached-body").exists)
-    run_script(SCRIPT.replace('"wait-"', '"hold-"').replace("working()", "beside()"))
+    run_forked(SCRIPT.replace('"wait-"', '"hold-"').replace("working()", "beside()"))
 
     assert mlmd_runs(Repository().store)[0] == "running"
     assert ("second", "RUNNING") in mlmd_states(Repository().store)
@@ -237,7 +237,7 @@ def test_a_run_that_is_alive_is_left_alone(child, run_script):
 
 
 @pytest.mark.parametrize("where", ["body", "between-files"])
-def test_ctrl_c_cancels_the_run_and_its_running_step_at_once(child, run_script, where):
+def test_ctrl_c_cancels_the_run_and_its_running_step_at_once(child, run_forked, where):
     Path(f"wait-{where}").touch()
     process = child(SCRIPT)
     process.wait_for(Path(f"reached-{where}").exists)
@@ -249,7 +249,7 @@ def test_ctrl_c_cancels_the_run_and_its_running_step_at_once(child, run_script, 
     assert mlmd_runs(store) == ["canceled"]
     assert mlmd_states(store) == [("first", "COMPLETE"), ("second", "CANCELED")]
     assert files_in_staging(ARTIFACTS) == []
-    assert go_on(run_script)["first"] == "cached"
+    assert go_on(run_forked)["first"] == "cached"
     assert_cleared([("first", "COMPLETE"), ("second", "CANCELED")])
 
 
@@ -377,11 +377,11 @@ print(json.dumps(points))
 _points: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
 
 
-def points(run_script: Any, kind: str, number: str, *, warm: bool = False) -> list[dict[str, Any]]:
+def points(run_forked: Any, kind: str, number: str, *, warm: bool = False) -> list[dict[str, Any]]:
     """What was found at each point. Found once for the tests that look at it from several sides."""
     done = _points.get((kind, number, warm))
     if done is None:
-        done = json.loads(run_script(POINTS, kind, number, *["warm"] * warm).stdout)
+        done = json.loads(run_forked(POINTS, kind, number, *["warm"] * warm).stdout)
         _points[kind, number, warm] = done
     assert len(done) > 5, "too few points to be the life of a run"
     for point in done:
@@ -403,8 +403,8 @@ def assert_right(point: dict[str, Any], result: int) -> None:
 
 
 @everywhere
-def test_killed_anywhere_the_next_run_is_right_and_hits_what_was_recorded(run_script, kind):
-    for point in points(run_script, kind, "SIGKILL"):
+def test_killed_anywhere_the_next_run_is_right_and_hits_what_was_recorded(run_forked, kind):
+    for point in points(run_forked, kind, "SIGKILL"):
         assert_right(point, 3)
         recorded = {name for name, state in point["before"] if state == "COMPLETE"}
         hit = {name for name, status in point["next"]["statuses"].items() if status == "cached"}
@@ -414,8 +414,8 @@ def test_killed_anywhere_the_next_run_is_right_and_hits_what_was_recorded(run_sc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["event", "after"])
-def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(run_script, kind):
-    for point in points(run_script, kind, "SIGKILL", warm=True):
+def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(run_forked, kind):
+    for point in points(run_forked, kind, "SIGKILL", warm=True):
         assert_right(point, 4)
         made = [name for name, state in point["before"] if state == "COMPLETE"]
         recorded = {"first"} | {name for name in made if made.count(name) == 2}  # once by each run
@@ -426,27 +426,27 @@ def test_killed_anywhere_in_a_run_that_began_with_a_hit_the_next_run_is_right(ru
 
 @pytest.mark.slow
 @everywhere
-def test_killed_anywhere_the_dead_run_is_listed_under_its_pipeline(run_script, kind):
-    for point in points(run_script, kind, "SIGKILL"):
+def test_killed_anywhere_the_dead_run_is_listed_under_its_pipeline(run_forked, kind):
+    for point in points(run_forked, kind, "SIGKILL"):
         assert point["next"]["of_pipeline"] == point["next"]["runs"], point
 
 
 @everywhere
-def test_interrupted_anywhere_the_next_run_is_right(run_script, kind):
-    for point in points(run_script, kind, "SIGINT"):
+def test_interrupted_anywhere_the_next_run_is_right(run_forked, kind):
+    for point in points(run_forked, kind, "SIGINT"):
         assert_right(point, 3)
 
 
 @everywhere
-def test_interrupted_anywhere_it_is_the_interrupt_that_is_raised(run_script, kind):
-    for point in points(run_script, kind, "SIGINT"):
+def test_interrupted_anywhere_it_is_the_interrupt_that_is_raised(run_forked, kind):
+    for point in points(run_forked, kind, "SIGINT"):
         assert point["raised"] == "KeyboardInterrupt", point
 
 
 @pytest.mark.slow
 @everywhere
-def test_interrupted_anywhere_no_step_is_left_running(run_script, kind):
-    for point in points(run_script, kind, "SIGINT"):
+def test_interrupted_anywhere_no_step_is_left_running(run_forked, kind):
+    for point in points(run_forked, kind, "SIGINT"):
         assert "RUNNING" not in [state for _, state in point["next"]["states"]], point
 
 
@@ -477,7 +477,7 @@ print(json.dumps({name: view.status for name, view in run.steps.items()} | {"res
 """
 
 
-def kill_at_random(project: Path, child: Any, run_script: Any, rounds: int, seed: int) -> None:
+def kill_at_random(project: Path, child: Any, run_forked: Any, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     for number in range(rounds):
         process = child(MANY, str(number), "die")
@@ -487,7 +487,7 @@ def kill_at_random(project: Path, child: Any, run_script: Any, rounds: int, seed
         process.process.send_signal(signal.SIGKILL)
         process.process.communicate(timeout=60)
 
-        answer = json.loads(run_script(MANY, number, "live").stdout)
+        answer = json.loads(run_forked(MANY, number, "live").stdout)
 
         assert answer.pop("result") == number * 100 + 8, (seed, number)
         assert set(answer.values()) <= {"cached", "completed"}, (seed, number)
@@ -501,11 +501,11 @@ def kill_at_random(project: Path, child: Any, run_script: Any, rounds: int, seed
     assert unsound_objects(ARTIFACTS) == []
 
 
-def test_killed_at_random_moments(project, child, run_script):
-    kill_at_random(project, child, run_script, rounds=5, seed=int.from_bytes(os.urandom(4), "big"))
+def test_killed_at_random_moments(project, child, run_forked):
+    kill_at_random(project, child, run_forked, rounds=5, seed=int.from_bytes(os.urandom(4), "big"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_killed_at_many_random_moments(project, child, run_script):
-    kill_at_random(project, child, run_script, rounds=40, seed=int.from_bytes(os.urandom(4), "big"))
+def test_killed_at_many_random_moments(project, child, run_forked):
+    kill_at_random(project, child, run_forked, rounds=40, seed=int.from_bytes(os.urandom(4), "big"))

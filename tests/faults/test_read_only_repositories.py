@@ -78,8 +78,8 @@ def unlocked(folder: Path) -> None:
 
 
 @pytest.fixture
-def team(project, run_script):
-    run_script(SHARED + "adding().run(repository=team())")
+def team(project, run_forked):
+    run_forked(SHARED + "adding().run(repository=team())")
     yield project / "team"
     unlocked(project / "team")
 
@@ -95,14 +95,14 @@ def test_a_shared_cache_that_may_not_be_written_is_asked_and_planned_with(team, 
     assert everything(team) == before
 
 
-def test_reading_leaves_no_trace_where_it_could(team, run_script):
+def test_reading_leaves_no_trace_where_it_could(team, run_forked):
     before = everything(team)
-    run_script(ASKS)
+    run_forked(ASKS)
     assert everything(team) == before
 
 
-def test_what_others_record_meanwhile_is_seen(team, run_script):
-    done = run_script(
+def test_what_others_record_meanwhile_is_seen(team, run_forked):
+    done = run_forked(
         SHARED
         + """
 import subprocess, sys, pathlib
@@ -118,8 +118,8 @@ for extra in (1, 2):
     assert done.stdout.splitlines() == ["1", "2 7", "3 8"]
 
 
-def test_what_a_process_that_still_writes_has_recorded_is_seen(team, run_script):
-    done = run_script(
+def test_what_a_process_that_still_writes_has_recorded_is_seen(team, run_forked):
+    done = run_forked(
         SHARED
         + """
 writer = team()

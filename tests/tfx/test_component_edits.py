@@ -48,10 +48,10 @@ print(*[f"{name}:{step.status}" for name, step in run.steps.items()])
 
 
 @pytest.fixture
-def run_module(project, run_script):
+def run_module(project, run_forked):
     def run_module(source):
         (project / "numbers_pipeline.py").write_text(source)
-        printed = run_script(RUN).stdout.split()
+        printed = run_forked(RUN).stdout.split()
         return {name for name, _, status in (row.partition(":") for row in printed) if status == "completed"}
 
     return run_module
