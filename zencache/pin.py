@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from zencache.entity import Artifact, Pin
+from zencache.entity import Pin
 from zencache.environment import environment_facts
 from zencache.exceptions import ArtifactMissing, NotFoundError
 from zencache.metadata import Survey
@@ -69,12 +69,6 @@ def pinned(held: Iterable[Pin], survey: Survey) -> dict[int, Pin]:
                 found[edge.artifact_id] = of_runs[use.run]
     own = {one.target: one for one in held if one.kind == "artifact"}
     return found | {id_: own[str(id_)] for id_ in survey.artifacts if str(id_) in own}
-
-
-def pinned_objects(held: Iterable[Pin], survey: Survey, artifacts: Iterable[Artifact]) -> dict[str, Pin]:
-    """Digest of an object -> the pin that keeps it, of those that some artifacts refer to."""
-    ids = pinned(held, survey)
-    return {one.object.hash: ids[one.id] for one in artifacts if one.id in ids}
 
 
 def _named(target: ArtifactView | Run) -> tuple[str, str]:

@@ -77,10 +77,9 @@ class RunContexts:
         has_ended = self.run.ended is not None
         pipeline = proto.Context(type_id=type_ids[schema.PIPELINE], name=self.run.pipeline)
         self._tries += 1
-        is_noted = self._pipeline_id is None or self._tries <= _TRIES_WITH_NOTE
-        if (
-            has_ended or not self.is_recorded
-        ) and is_noted:  # else it is found by its name, and left as it is
+        has_news = has_ended or not self.is_recorded
+        may_note = self._pipeline_id is None or self._tries <= _TRIES_WITH_NOTE
+        if has_news and may_note:  # else it is found by its name, and left as it is
             if self._pipeline is not None:  # it is replaced, with what another tool recorded of it
                 pipeline.CopyFrom(self._pipeline)
             elif self._pipeline_id is not None:
