@@ -41,9 +41,9 @@ class Attempt:
         return self.workers.submit(self.body, by_value=self.refused is not None)
 
     def outcome(self, future: Future[Any]) -> Outcome:
-        """What came of the body; an output that this process does not see is an error, too."""
+        """What came of the body; a worker's output that this process does not see is an error, too."""
         outcome = self.workers.outcome(self.node.name, future)
-        if outcome.error is not None:
+        if outcome.error is not None or self.workers.is_here:
             return outcome
         return replace(outcome, error=_unseen(outcome, self.body.surroundings.artifacts))
 

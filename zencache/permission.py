@@ -39,14 +39,17 @@ def make_folder(path: Path, root: Path | None = None) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    missing = [path]
-    while not missing[-1].exists() and missing[-1].parent != missing[-1]:
-        missing.append(missing[-1].parent)
-    mode = folder_mode(root or missing[-1])
+    missing = []
+    while not os.path.exists(path):
+        missing.append(path)
+        path = path.parent
+    if not missing:
+        return
+    mode = folder_mode(root or path)
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-            folder.chmod(mode)
+            os.mkdir(folder, 0o700)
+            os.chmod(folder, mode)
 
 
 def make_file(path: Path) -> None:

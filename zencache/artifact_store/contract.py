@@ -208,18 +208,25 @@ def _record_path(reference: str) -> str:
 def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str, Digest]:
     """The digest of every file below a folder; only those not yet known are read, several at a time."""
     known = known or {}
-    paths: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        if path.is_symlink():
-            raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": path})
-        if path.is_file():
-            paths[path.relative_to(directory).as_posix()] = path
+    paths = {"/".join(parts): directory.joinpath(*parts) for parts in sorted(_files_below(str(directory)))}
 
     def digest_of(relative: str) -> Digest:
         digest, path = known.get(relative), paths[relative]
         return digest if digest and digest.size == path.stat().st_size else digest_file(path)
 
     return dict(zip(paths, in_threads(digest_of, list(paths)), strict=True))
+
+
+def _files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
+    """The files in a folder and in those inside of it, as the parts of their relative paths."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": entry.path})
+            if entry.is_dir():
+                yield from _files_below(entry.path, *above, entry.name)
+            elif entry.is_file():
+                yield *above, entry.name
 
 
 def in_threads(call: Callable[[T], R], items: Sequence[T], *, at_once: int | None = None) -> list[R]:

@@ -72,17 +72,17 @@ class LocalArtifactStore(ArtifactStore):
             target = self._path(manifest.digest)
             if not target.exists():
                 self.room.claim(self, manifest.digest.size)
+            (staged / MANIFEST).write_bytes(manifest.dump())
             mode = sealed_mode(self.root)
             files = [directory / path for path in manifest.files]
             in_threads(lambda path: _seal(path, mode), files, at_once=_AT_ONCE)
-            (staged / MANIFEST).write_bytes(manifest.dump())
             _seal(staged / MANIFEST, mode)
             self._own_folders(directory)
             make_folder(target.parent, self._shared_as())
             self._make_visible(staged, target, manifest)
             self._manifests[manifest.digest.hash] = manifest
-            for path in manifest.files:
-                file = f"{target}/{PAYLOAD}/{path}"
+            for path in (MANIFEST, *(f"{PAYLOAD}/{path}" for path in manifest.files)):
+                file = f"{target}/{path}"
                 self._verified[file] = _state(file)
         return StoredObject(manifest.digest, str(target))
 
@@ -359,7 +359,7 @@ def _read_regular(path: str, largest: int) -> bytes:
             raise OSError(errno.EINVAL, "it is no file", path)
         if status.st_size > largest:
             raise OSError(errno.EFBIG, f"it has more than {largest >> 20} MB", path)
-        return file.read(largest)
+        return file.read(status.st_size)
 
 
 def _said(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,9 @@ _TRIES_WITH_NOTE = 3
 class RunContexts:
     """What every write of a run is put into.
 
-    The contexts of the pipeline and of the run go with every write, whole: a context that is put with
-    its id is replaced in the same transaction, and one without is created in it.
+    The contexts of the pipeline and of the run go with every write. Where there is news of one, it is put
+    whole: with its id it is replaced in the same transaction, and without it is created in it. Else it is
+    found by its name and left as it is, which costs half as much.
 
     Args:
         run: what is known of it when it begins.
@@ -42,6 +43,7 @@ class RunContexts:
         self._pipeline = pipeline
         self._pipeline_id: int | None = None if pipeline is None else pipeline.id
         self._run_context: Any = None
+        self._told: PipelineRun | None = None  # the run as its context says it
         self._cache_keys: dict[str, None] = {}
         self._tries = 0
         self.previous_run = codec.get_text(pipeline.custom_properties, schema.LAST_RUN) if pipeline else ""
@@ -86,6 +88,13 @@ class RunContexts:
                 pipeline.id = self._pipeline_id
             pipeline.custom_properties[schema.LAST_RUN].string_value = self.run.name
             codec.put_last_keys(pipeline, list(self._cache_keys) if has_ended else [])
+        return [pipeline, self._run(type_ids), *(self._node_context(node) for node in nodes)]
+
+    def _run(self, type_ids: Mapping[str, int]) -> Any:
+        from ml_metadata.proto import metadata_store_pb2 as proto
+
+        if self._told is self.run:
+            return proto.Context(type_id=type_ids[schema.PIPELINE_RUN], name=self.run.name)
         if self._run_context is None:
             run = proto.Context(type_id=type_ids[schema.PIPELINE_RUN])
             statement = definition_statement(
@@ -96,7 +105,7 @@ class RunContexts:
         codec.put_run_state(self._run_context, self.run, self._records)
         if self.is_recorded:
             self._run_context.id = self.run.id
-        return [pipeline, self._run_context, *(self._node_context(node) for node in nodes)]
+        return self._run_context
 
     def node_name(self, node: str) -> str:
         """The name of the context of a node."""
@@ -152,7 +161,11 @@ class RunContexts:
         is_new = not self.is_recorded
         self._tries = 0
         self._pipeline_id, run_id = context_ids[:2]
-        self.run = replace(self.run, id=run_id)
+        if run_id == self.run.id:
+            self._told = self.run
+        else:
+            self.run = replace(self.run, id=run_id)
+            self._told = self.run if is_new else None  # another one of its name, of which nothing is told
         if is_new:
             self._put_below_pipeline(store)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-
-import filelock
 
 from zencache.exceptions import MetadataStoreError
 from zencache.metadata.connection.address import Address
 from zencache.metadata.connection.contract import Connection
 from zencache.metadata.connection.stock import open_stock_store
+from zencache.metadata.connection.write_lock import WriteLock
 from zencache.permission import make_file, make_folder
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class SqliteConnection(Connection):
     def __init__(self, address: Address):
         super().__init__(address)
         self.path = Path(address.path)
-        self._lock = filelock.FileLock(f"{self.path}.lock", timeout=_LOCK_TIMEOUT, thread_local=False)
+        self._lock = WriteLock(Path(f"{self.path}.lock"), _LOCK_TIMEOUT)
         self._inode: tuple[int, int] | None = None
 
     @property
@@ -44,17 +44,24 @@ class SqliteConnection(Connection):
         with self._guard, self._locked():
             return self._call(call, found, once)
 
-    def _locked(self) -> Any:
-        try:
-            return self._lock.acquire()
-        except filelock.Timeout as error:
-            raise MetadataStoreError(
-                f"Another process has been writing for more than {_LOCK_TIMEOUT:.0f} s.",
-                facts={"metadata": self.url, "lock": self._lock.lock_file},
-                hint="Wait for it, or end the process that holds the lock file open.",
-            ) from error
-        except OSError as error:
-            raise self._cannot_open(f"its lock file cannot be written ({error.strerror})") from error
+    def abandon(self) -> None:
+        super().abandon()
+        self._lock.abandon()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with ExitStack() as lock:
+            try:
+                lock.enter_context(self._lock)
+            except TimeoutError as error:
+                raise MetadataStoreError(
+                    f"Another process has been writing for more than {_LOCK_TIMEOUT:.0f} s.",
+                    facts={"metadata": self.url, "lock": self._lock.path},
+                    hint="Wait for it, or end the process that holds the lock file open.",
+                ) from error
+            except OSError as error:
+                raise self._cannot_open(f"its lock file cannot be locked ({error.strerror})") from error
+            yield
 
     def _open(self) -> Any:
         from ml_metadata.proto import metadata_store_pb2
@@ -87,7 +94,7 @@ class SqliteConnection(Connection):
             raise self._cannot_open("it is a folder", hint="Name a file in that folder, such as metadata.db.")
         try:
             make_folder(self.path.parent)
-            make_file(Path(self._lock.lock_file))
+            make_file(self._lock.path)
         except OSError as error:
             raise self._cannot_open(f"its folder cannot be made ({error.strerror})") from error
         place = self.path if os.path.exists(self.path) else self.path.parent
