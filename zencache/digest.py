@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from blake3 import blake3
@@ -59,7 +58,7 @@ def digest_bytes(payload: bytes | bytearray | memoryview) -> Digest:
     return Digest(f"{ALGORITHM}:{blake3(payload, max_threads=threads).hexdigest()}", view.nbytes)
 
 
-def digest_file(path: Path) -> Digest:
+def digest_file(path: str | os.PathLike[str]) -> Digest:
     """The digest of a local file, read once, a part at a time.
 
     It is read and not mapped: the kernel kills a process that touches a mapped page of a file that somebody
@@ -141,6 +140,9 @@ class HashingFile:
         return Digest(f"{ALGORITHM}:{self._hasher.hexdigest()}", self._size)
 
 
+_LENGTH = struct.Struct(">Q").pack
+
+
 def _no_default(value: Any) -> Any:
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} has no canonical encoding")
 
@@ -182,7 +184,7 @@ def encode(value: Any, default: Callable[[Any], Any] = _no_default) -> bytes:
         payload = b"".join(sorted(encode(item, default) for item in value))
     else:
         tag, payload = b"o", encode(default(value), default)
-    return tag + struct.pack(">Q", len(payload)) + payload
+    return tag + _LENGTH(len(payload)) + payload
 
 
 def fingerprint(value: Any, default: Callable[[Any], Any] = _no_default) -> str:

@@ -33,19 +33,20 @@ def sealed_mode(folder: str | os.PathLike[str]) -> int:
     return folder_mode(folder) & _READ_ONLY
 
 
-def make_folder(path: Path, root: Path | None = None) -> None:
+def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
     """Make a folder, and those above it that are missing, with the rights of ``root``, which is above it too.
 
     Raises:
         OSError: it cannot be made.
     """
     missing = []
-    while not os.path.exists(path):
-        missing.append(path)
-        path = path.parent
+    folder = os.fspath(path)
+    while not os.path.exists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder) or "."
     if not missing:
         return
-    mode = folder_mode(root or path)
+    mode = folder_mode(root or folder)
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)

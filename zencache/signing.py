@@ -173,6 +173,11 @@ class Trust:
                 self._public[text] = ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
     @property
+    def is_indifferent(self) -> bool:
+        """Whether nothing is signed here, and no signature is asked for."""
+        return self.key is None and self.accepted is None
+
+    @property
     def is_required(self) -> bool:
         """Whether only what is signed is believed."""
         return self.accepted is not None

@@ -94,7 +94,7 @@ class RawLoop:
                 running, inputs, contexts, reuse_context_if_already_exist=True
             )
             if values is not None:
-                _save(values / key, b"%d" % index)
+                save_durably(values / key, b"%d" % index)
             uri = f"/objects/{self._runs}/{index}"
             artifact = proto.Artifact(type_id=self._artifact_type, uri=uri, state=proto.Artifact.LIVE)
             complete = self._execution(index, proto.Execution.COMPLETE)
@@ -131,7 +131,8 @@ def _event(name: str, kind: int, artifact_id: int | None = None) -> Any:
     return event
 
 
-def _save(path: Path, value: bytes) -> None:
+def save_durably(path: Path, value: bytes) -> None:
+    """A small file that is whole or not there, also after a power cut."""
     path.parent.mkdir(exist_ok=True)
     staged = path.with_suffix(".new")
     with staged.open("wb") as file:
@@ -139,3 +140,6 @@ def _save(path: Path, value: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     staged.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

@@ -13,6 +13,7 @@ import pytest
 from graph_shapes import SHAPES, chain, write_graph
 from measure import Call, interleaved, line, sized, title
 from raw_mlmd import RawLoop
+from replay import Replay
 from result import Goal
 
 from zencache import Repository
@@ -43,13 +44,17 @@ def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
         assert {step.status for step in run.steps.values()} == {status}
         return seconds
 
+    bound = ours.graph(0)
+    run(bound, "completed")
+    database = tmp_path / ".zencache" / "metadata.db"
+    same = Replay(database, tmp_path / "replay", lambda: run(ours.graph(next(seeds)), "completed"))
     executed: dict[str, Call] = {
         "zencache": lambda: run(ours.graph(next(seeds)), "completed"),
         "joblib.Memory": lambda: joblib.graph(next(seeds)),
         "raw calls, WAL": wal.execute,
         "raw calls, WAL, and the value saved": lambda: wal.execute(tmp_path / "values"),
+        "the same requests, and the value saved": lambda: same.play(values=True),
     }
-    bound = ours.graph(0)
     cached: dict[str, Call] = {
         "zencache": lambda: run(bound, "cached"),
         "zencache, bound anew": lambda: ours.graph(0).run(repository=repository),
@@ -62,7 +67,6 @@ def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
         stock = RawLoop(tmp_path / "stock.db", size, wal=False, parents=parents)
         executed["raw calls, stock journal"] = stock.execute
         cached["raw calls, stock journal"] = stock.run
-    run(bound, "completed")
     joblib.graph(0)
 
     told(f"{shape}, executed", interleaved(executed, EXECUTED_ROUNDS[size], warm=size < 5_000), size)

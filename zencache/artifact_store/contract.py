@@ -208,23 +208,27 @@ def _record_path(reference: str) -> str:
 def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str, Digest]:
     """The digest of every file below a folder; only those not yet known are read, several at a time."""
     known = known or {}
-    paths = {"/".join(parts): directory.joinpath(*parts) for parts in sorted(_files_below(str(directory)))}
+    files = ["/".join(parts) for parts in sorted(files_below(str(directory)))]
 
-    def digest_of(relative: str) -> Digest:
-        digest, path = known.get(relative), paths[relative]
-        return digest if digest and digest.size == path.stat().st_size else digest_file(path)
+    def digest_of(file: str) -> Digest:
+        digest, path = known.get(file), f"{directory}/{file}"
+        return digest if digest and digest.size == os.stat(path).st_size else digest_file(path)
 
-    return dict(zip(paths, in_threads(digest_of, list(paths)), strict=True))
+    return dict(zip(files, in_threads(digest_of, files), strict=True))
 
 
-def _files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
-    """The files in a folder and in those inside of it, as the parts of their relative paths."""
+def files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
+    """The files in a folder and in those inside of it, as the parts of their relative paths.
+
+    Raises:
+        ArtifactStoreError: one is a symbolic link.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
                 raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": entry.path})
             if entry.is_dir():
-                yield from _files_below(entry.path, *above, entry.name)
+                yield from files_below(entry.path, *above, entry.name)
             elif entry.is_file():
                 yield *above, entry.name
 

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -51,40 +51,41 @@ class LocalArtifactStore(ArtifactStore):
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
-        owner = self.root / "staging" / str(this_process())
-        directory = owner / uuid.uuid4().hex / PAYLOAD
+        staged = f"{self.root}/staging/{this_process()}/{uuid.uuid4().hex}"
+        directory = f"{staged}/{PAYLOAD}"
         try:
             with writing(self.url, directory):
                 make_folder(directory, self._shared_as())
-                self._staged[str(directory)] = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
-            yield directory
+                self._staged[directory] = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)
+            yield Path(directory)
         finally:
-            opened = self._staged.pop(str(directory), None)
+            opened = self._staged.pop(directory, None)
             if opened is not None:
                 os.close(opened)
-            shutil.rmtree(directory.parent, ignore_errors=True)
+            if os.path.lexists(staged):
+                shutil.rmtree(staged, ignore_errors=True)
 
     def publish(self, directory: Path, known: Mapping[str, Digest] | None = None) -> StoredObject:
         staged = directory.parent
         self._check_not_swept(directory)
         with writing(self.url, staged):
             manifest = Manifest.of(hash_files(directory, known))
-            target = self._path(manifest.digest)
-            if not target.exists():
+            target = self.uri(manifest.digest)
+            if not os.path.exists(target):
                 self.room.claim(self, manifest.digest.size)
             (staged / MANIFEST).write_bytes(manifest.dump())
             mode = sealed_mode(self.root)
-            files = [directory / path for path in manifest.files]
-            in_threads(lambda path: _seal(path, mode), files, at_once=_AT_ONCE)
-            _seal(staged / MANIFEST, mode)
-            self._own_folders(directory)
-            make_folder(target.parent, self._shared_as())
-            self._make_visible(staged, target, manifest)
+            files = [f"{directory}/{path}" for path in manifest.files]
+            in_threads(lambda file: _seal(file, mode), files, at_once=_AT_ONCE)
+            _seal(f"{staged}/{MANIFEST}", mode)
+            self._own_folders(directory, manifest.files)
+            make_folder(os.path.dirname(target), self._shared_as())
+            self._make_visible(staged, Path(target), manifest)
             self._manifests[manifest.digest.hash] = manifest
             for path in (MANIFEST, *(f"{PAYLOAD}/{path}" for path in manifest.files)):
                 file = f"{target}/{path}"
                 self._verified[file] = _state(file)
-        return StoredObject(manifest.digest, str(target))
+        return StoredObject(manifest.digest, target)
 
     def publish_all(self, staged: Sequence[tuple[Path, Mapping[str, Digest]]]) -> list[StoredObject]:
         return in_threads(lambda one: self.publish(*one), staged, at_once=_AT_ONCE)
@@ -108,13 +109,19 @@ class LocalArtifactStore(ArtifactStore):
 
     def _shared_as(self) -> Path | None:
         """The folder whose rights all below it have; none while it is not there."""
-        return self.root if self.root.exists() else None
+        return self.root if os.path.exists(self.root) else None
 
-    def _own_folders(self, directory: Path) -> None:
+    def _own_folders(self, directory: Path, files: Iterable[str]) -> None:
         """Folders inside of an object, which a step may have made, have the rights of the store."""
+        folders = {""}
+        for file in files:
+            folder = os.path.dirname(file)
+            while folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
         mode = folder_mode(self.root)
-        for folder, _, _ in os.walk(directory):
-            os.chmod(folder, mode)
+        for folder in folders:
+            os.chmod(f"{directory}/{folder}", mode)
 
     def _make_visible(self, staged: Path, target: Path, manifest: Manifest) -> None:
         for _ in range(10):
@@ -366,7 +373,7 @@ def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _seal(path: Path, mode: int) -> None:
+def _seal(path: str, mode: int) -> None:
     """Make a file read-only and its bytes durable, so that a record never outlives what it describes."""
     handle = os.open(path, os.O_RDONLY)
     try:

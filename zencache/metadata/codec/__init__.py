@@ -20,7 +20,14 @@ from zencache.metadata.codec.context import (
     put_quarantine,
 )
 from zencache.metadata.codec.event import get_edge, put_event
-from zencache.metadata.codec.execution import finished_of, get_execution, is_ours, put_execution, status_of
+from zencache.metadata.codec.execution import (
+    finished_of,
+    get_execution,
+    is_ours,
+    put_execution_facts,
+    put_execution_state,
+    status_of,
+)
 from zencache.metadata.codec.pointer import Pointer, get_pointer, pointer_text
 from zencache.metadata.codec.run import (
     definition_text,
@@ -59,7 +66,8 @@ __all__ = [
     "put_artifact",
     "put_end",
     "put_event",
-    "put_execution",
+    "put_execution_facts",
+    "put_execution_state",
     "put_last_keys",
     "put_lease",
     "put_pin",

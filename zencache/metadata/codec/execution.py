@@ -30,19 +30,17 @@ def execution_name(run: str, node: str, attempt: int = 1) -> str:
     return f"{run}/{node}" + (f"#{attempt}" if attempt > 1 else "")
 
 
-def put_execution(
-    proto: Any, execution: Execution, *, records: Records, attempt: int = 1, traceback: str = ""
-) -> Any:
-    """Fill an MLMD Execution. A cached one carries only what is its own; the rest is its source's."""
+def put_execution_facts(proto: Any, execution: Execution, *, records: Records, attempt: int = 1) -> Any:
+    """Fill an MLMD Execution with what does not change while it runs.
+
+    A cached one carries only what is its own; the rest is its source's.
+    """
     proto.name = execution_name(execution.run, execution.node, attempt)
-    proto.last_known_state = proto.State.Value(_STATES[execution.status])
     properties = proto.custom_properties
     put_parameters(properties, execution.parameters, records)
     properties[schema.CACHE_KEY].string_value = execution.cache_key
     if execution.decision is not None:
         properties[schema.DECISION].string_value = _decision_text(execution.decision)
-    if execution.status is not Status.RUNNING:
-        properties[schema.DURATION].double_value = execution.duration
     if execution.source_id is not None:
         properties[schema.SOURCE].int_value = execution.source_id
     if execution.key_parts:
@@ -56,6 +54,15 @@ def put_execution(
         put_text(properties, schema.BEAM_PIPELINE_ARGS, json_text(flags))
     if execution.untracked:
         put_text(properties, schema.UNTRACKED, "\n".join(execution.untracked), records)
+    return proto
+
+
+def put_execution_state(proto: Any, execution: Execution, *, records: Records, traceback: str = "") -> Any:
+    """Set how far an execution has come."""
+    proto.last_known_state = proto.State.Value(_STATES[execution.status])
+    properties = proto.custom_properties
+    if execution.status is not Status.RUNNING:
+        properties[schema.DURATION].double_value = execution.duration
     if execution.not_kept:
         put_text(properties, schema.NOT_KEPT, execution.not_kept, records)
     if execution.tries > 1:
