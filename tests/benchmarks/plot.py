@@ -21,6 +21,7 @@ _COLOURS = {
     "raw calls, stock journal": "#a36fd9",
     "raw inserts, one call": "#d9534f",
     "raw calls, WAL, and the value saved": "#3fa0d9",
+    "the same requests, and the value saved": "#2f7f5f",
     "plain call": _GREY,
 }
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
