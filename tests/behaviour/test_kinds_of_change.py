@@ -295,7 +295,8 @@ class Case:
     same: whether the results are the same as before, although steps run.
     stale: whether the policy asks for a result that a fresh run would not give.
     prepare: what is done before the first run.
-    opt_in: whether it is a variation of another case, which is left to the run of slow tests.
+    opt_in: whether it is left to the run of slow tests: variations of another case, and every second one of the
+        others, so that the everyday run stays short.
     """
 
     kind: str
@@ -331,6 +332,7 @@ def case(
 ) -> None:
     """Add a case."""
     assert edits or after
+    opt_in = opt_in or len(CASES) % 2 == 1
     CASES.append(Case(kind, files, edits, runs, before, after or before, same, stale, prepare, opt_in))
 
 

@@ -117,6 +117,7 @@ def test_the_result_of_a_holder_that_stood_still_is_refused(flight):
     assert_nothing_blocks(flight.start())
 
 
+@pytest.mark.slow
 def test_a_late_result_waits_for_the_one_who_took_over(flight):
     Path("hold").touch()
     paused = flight.start(SECONDS="0.2", **SHORT)
@@ -136,6 +137,7 @@ def test_a_late_result_waits_for_the_one_who_took_over(flight):
     assert_nothing_blocks(flight.start())
 
 
+@pytest.mark.slow
 def test_a_holder_that_fails_late_does_not_disturb_its_successor(flight):
     Path("hold").touch()
     paused = flight.start(**SHORT)
@@ -170,6 +172,7 @@ def test_a_dead_holder_on_another_machine_is_followed_when_its_lease_expires(fli
     assert_nothing_blocks(flight.start())
 
 
+@pytest.mark.slow
 def test_the_holder_s_promise_counts_and_not_the_expiry_of_who_waits(flight):
     Path("hold").touch()
     owner = flight.start(SECONDS="3.0", ZENCACHE_LEASE_EXPIRY="30")
@@ -194,6 +197,7 @@ def test_a_heartbeat_keeps_a_lease_much_longer_than_its_expiry(flight):
     assert executed() == [owner.pid]
 
 
+@pytest.mark.slow
 def test_a_holder_whose_heartbeat_cannot_be_recorded_goes_on_and_is_refused(flight):
     Path("hold").touch()
     owner = flight.start(WITHOUT_HEARTBEAT, **SHORT)

@@ -10,7 +10,7 @@ import pytest
 from zencache import Repository, pipeline, step
 from zencache.report import write_page
 
-WAYS = ["served", "written"]
+WAYS = ["written", pytest.param("served", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

@@ -249,6 +249,8 @@ class RemoteFiles:
         import fsspec
 
         url = self._address
+        if self.is_object_store and not url.partition("://")[2].strip("/"):
+            raise self._no_bucket()  # before somebody looks for credentials, which may take a while
         # Not one that another part of the process opened, perhaps with credentials that have changed since.
         options: dict[str, Any] = {"skip_instance_cache": True}
         if self.is_object_store:
@@ -271,12 +273,15 @@ class RemoteFiles:
             weakref.finalize(filesystem, filesystem.client.http.close)
         root = str(root).rstrip("/")
         if self.is_object_store and not root.strip("/"):
-            raise ConfigurationError(
-                "The URL of the artifact store names no bucket.",
-                facts={"artifacts": self.url},
-                hint=f"For example {self.protocol}://bucket/cache.",
-            )
+            raise self._no_bucket()
         return filesystem, root
+
+    def _no_bucket(self) -> ConfigurationError:
+        return ConfigurationError(
+            "The URL of the artifact store names no bucket.",
+            facts={"artifacts": self.url},
+            hint=f"For example {self.protocol}://bucket/cache.",
+        )
 
     @contextmanager
     def _asking(self, verb: str, path: str) -> Iterator[None]:
