@@ -145,11 +145,14 @@ def test_retries_are_a_number_of_times(wrong):
         step(retries=wrong)(live.entrypoint)
 
 
+# SIGINT as a terminal has it: what a shell starts in the background inherits that it is ignored.
 _SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from zencache import Repository, pipeline, step
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @step
 def slow(name: str) -> str:
@@ -216,7 +219,12 @@ def test_ctrl_c_cancels_the_run_and_late_results_are_not_recorded(project, kind)
     )
     pids = started(project, "a", "b")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to every process
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:  # else a process that is left over fails another test too
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     assert out == "interrupted\n", err
     assert "Traceback" not in err
     if kind == "int":
