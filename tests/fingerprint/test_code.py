@@ -591,6 +591,85 @@ MADE = {
     ),
 }
 
+ALIASED = "import pydantic\nfrom typing import Annotated, Generic\nfrom typing_extensions import TypeAliasType, TypeVar\ndef v(n): return n * 3\n"
+COUNTS |= {
+    "what a type alias stands for": (
+        ALIASED + "A=TypeAliasType('A', dict[str, int])\ndef step(): return A.__value__",
+        "int]",
+        "float]",
+    ),
+    "a validator in a type alias of a model": (
+        ALIASED
+        + "A=TypeAliasType('A', Annotated[int, pydantic.AfterValidator(v)])\nclass M(pydantic.BaseModel):\n  n: A\ndef step(): return M(n=1)",
+        "n * 3",
+        "n * 4",
+    ),
+    "the bound of a parameter of a type alias": (
+        ALIASED
+        + "T=TypeVar('T', bound=int)\nA=TypeAliasType('A', list[T], type_params=(T,))\ndef step(): return A[int]",
+        "bound=int",
+        "bound=float",
+    ),
+    "the default of a type variable": (
+        ALIASED
+        + "T=TypeVar('T', default=int)\nclass M(pydantic.BaseModel, Generic[T]):\n  n: T\ndef step(): return M(n='1')",
+        "default=int",
+        "default=str",
+    ),
+}
+SINCE_3_12 = {
+    "a type statement": ("type A = dict[str, int]\ndef step(): return A.__value__", "int]", "float]"),
+    "a type statement that names itself": (
+        "type A = int | list[A]\ndef step(): return A.__value__",
+        "int |",
+        "float |",
+    ),
+    "a type statement with parameters": (
+        "type A[T] = list[T]\ndef step(): return A[int].__value__",
+        "list[T]",
+        "set[T]",
+    ),
+    "a type statement of a model": (
+        ALIASED
+        + "type A = Annotated[int, pydantic.AfterValidator(v)]\nclass M(pydantic.BaseModel):\n  n: A\ndef step(): return M(n=1)",
+        "n * 3",
+        "n * 4",
+    ),
+    "a type statement inside of a step": (
+        "def step():\n  type A = dict[str, int]\n  return A.__value__",
+        "int]",
+        "float]",
+    ),
+    "the bound of a model's type parameter": (
+        "import pydantic\nclass M[T: int](pydantic.BaseModel):\n  n: T\ndef step(): return M(n='1')",
+        "T: int",
+        "T: str",
+    ),
+    "a type that bounds a model's type parameter": (
+        ALIASED
+        + "type A = Annotated[int, pydantic.AfterValidator(v)]\nclass M[T: A](pydantic.BaseModel):\n  n: T\ndef step(): return M(n=1)",
+        "n * 3",
+        "n * 4",
+    ),
+    "the bound of a type parameter that a function reads": (
+        "def h[T: int](): return T.__bound__\ndef step(): return h()",
+        "T: int",
+        "T: str",
+    ),
+    "the bound of a type parameter that a nested function reads": (
+        "def step():\n  def h[T: int](): return T.__bound__\n  return h()",
+        "T: int",
+        "T: str",
+    ),
+    "the bound of a type parameter that a decorator reads": (
+        "import pydantic\n@pydantic.validate_call\ndef h[T: int](n: T): return n\ndef step(): return h('1')",
+        "T: int",
+        "T: str",
+    ),
+}
+if sys.version_info >= (3, 12):
+    COUNTS |= SINCE_3_12
+
 DOES_NOT_COUNT = {
     "a comment": ("def step(): return 1", "return 1", "return 1  # one"),
     "a docstring": ("def step():\n    return 1", "    return", "    '''One.'''\n    return"),
@@ -645,6 +724,14 @@ DOES_NOT_COUNT = {
     "the order of a set": ("S = {'a', 'b', 'c'}\ndef step(): return S", "{'a', 'b', 'c'}", "{'c', 'b', 'a'}"),
     "sharing": ("A = [1]\nB = [A, A]\ndef step(): return B", "[A, A]", "[[1], [1]]"),
 }
+if sys.version_info >= (3, 12):
+    DOES_NOT_COUNT |= {
+        "a type parameter that only annotations name": (
+            "def h[T](x: T) -> T: return x\ndef step(): return h(1)",
+            "[T]",
+            "[T: int]",
+        ),
+    }
 
 
 def edited(text: str, old: str, new: str) -> str:
@@ -658,6 +745,14 @@ def test_an_edit_that_can_change_the_result_changes_the_code(load, case):
     before, same, after = load(text), load(text), load(edited(text, old, new))
     assert key(code_of(before.step)) == key(code_of(same.step))
     assert key(code_of(before.step)) != key(code_of(after.step))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has `type` since 3.12")
+@pytest.mark.parametrize("body", ["return A", "return T"])
+def test_a_type_that_only_type_checkers_import_is_no_error(load, body):
+    text = "type A = list[Later]\ndef h[T: Later](x: T):\n  def g(): BODY\n  return g\nstep = h(1)"
+    module = load(text.replace("BODY", body))
+    assert key(code_of(module.step)) == key(code_of(module.step))
 
 
 @pytest.mark.parametrize("case", DOES_NOT_COUNT)

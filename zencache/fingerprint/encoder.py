@@ -19,6 +19,8 @@ import zoneinfo
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import typing_extensions
+
 from zencache.digest import encode
 from zencache.exceptions import UnfingerprintableError
 from zencache.fingerprint.ownership import is_user_code
@@ -28,6 +30,27 @@ Parts = tuple[Any, ...]
 
 ATOMS = frozenset({str, bytes, int, float, bool, complex, type(None)})
 
+
+def _type_variable(value: typing.TypeVar) -> Parts:
+    default = _evaluated(value, "__default__")
+    told = () if default is None or default is _NO_DEFAULT else (default,)
+    bound, constraints = _evaluated(value, "__bound__"), _evaluated(value, "__constraints__")
+    return "type variable", value.__name__, bound, constraints, *told
+
+
+def _type_alias(value: Any) -> Parts:
+    return "type alias", value.__name__, value.__type_params__, _evaluated(value, "__value__")
+
+
+def _evaluated(value: Any, name: str) -> Any:
+    """What Python 3.12 evaluates when it is asked for; None if it names what only type checkers import."""
+    try:
+        return getattr(value, name, None)
+    except NameError:
+        return None
+
+
+_NO_DEFAULT = getattr(typing_extensions, "NoDefault", None)  # None in what is older than 4.12
 _PARTS: dict[type, Callable[[Any], Parts]] = {
     bytearray: lambda v: ("bytearray", bytes(v)),
     memoryview: lambda v: ("memoryview", v.format, v.shape, v.tobytes()),
@@ -47,7 +70,9 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     datetime.timedelta: lambda v: ("timedelta", v.days, v.seconds, v.microseconds),
     zoneinfo.ZoneInfo: lambda v: ("zone", v.key),
     re.Pattern: lambda v: ("pattern", v.pattern, v.flags),
-    typing.TypeVar: lambda v: ("type variable", v.__name__, v.__bound__, v.__constraints__),
+    typing.TypeVar: _type_variable,
+    typing_extensions.TypeAliasType: _type_alias,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType): _type_alias,  # since Python 3.12
     typing.NewType: lambda v: ("new type", v.__name__, v.__supertype__),
     typing.ForwardRef: lambda v: ("forward", v.__forward_arg__),
 }

@@ -259,6 +259,8 @@ class Writer:
             self._list(decorators)
             if annotated and node.returns:
                 self._annotation(b" returns=", node.returns)
+            if annotated or with_defaults:  # else what the body reads of them is in the function's cells
+                self._type_parameters(node)
         if with_defaults:
             self._field(b" defaults=", node.args.defaults)
             for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
@@ -354,12 +356,17 @@ class Writer:
         """A class statement with this body; the name of the class is not written."""
         self._out.append(b"(ClassDef")
         self._list(self._decorators(node)[0])
+        self._type_parameters(node)
         self._field(b" bases=", node.bases)
         self._field(b" keywords=", node.keywords)
         self._scopes.append(_Scope("class", properties=self._properties(body)))
         self._list(body)
         self._close()
         self._out.append(b")")
+
+    def _type_parameters(self, node: ast.AST) -> None:
+        """What stands in brackets after the name, since Python 3.12."""
+        self._field(b" type_params=", getattr(node, "type_params", []))
 
     def _inner_class(self, node: ast.ClassDef) -> None:
         self._bind(node.name)
