@@ -300,7 +300,8 @@ def parse_dot(text):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pydot 4.0 about its own use of pyparsing
         (graph,) = pydot.graph_from_dot_data(text)
-    nodes = {n.get_name(): n.get("label") for n in graph.get_nodes() if n.get_name() not in ("node", "edge")}
+    others = ("node", "edge", '"\\n"')  # the last is what a pydot before 2 makes of the end of a text
+    nodes = {n.get_name(): n.get("label") for n in graph.get_nodes() if n.get_name() not in others}
     meanings = {"\\n": "\n", "\\\\": "\\", '\\"': '"', "&amp;": "&"}
     shown = {}
     for name, label in nodes.items():

@@ -55,5 +55,5 @@ def test_chunks_do_not_count(tmp_path):
 
 @pytest.mark.parametrize("items", [[], [1, None]])
 def test_a_record_batch_comes_back_as_one(items, tmp_path):
-    batch = pa.record_batch({"a": pa.array(items, pa.int64())})
+    batch = pa.record_batch([pa.array(items, pa.int64())], ["a"])
     assert roundtrip(batch, tmp_path).equals(batch)

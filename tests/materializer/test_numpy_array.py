@@ -123,7 +123,10 @@ def test_a_scalar_comes_back_as_its_own_type(scalar, tmp_path):
     loaded = ScalarMaterializer().load(tmp_path, type(scalar))
     assert type(loaded) is type(scalar)
     assert loaded.dtype == scalar.dtype
-    assert loaded.tobytes() == scalar.tobytes()
+    if type(scalar) is np.longdouble:  # its last bytes are padding, which numpy 1 does not copy
+        assert loaded == scalar
+    else:
+        assert loaded.tobytes() == scalar.tobytes()
 
 
 class Metres(np.float64):

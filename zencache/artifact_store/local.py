@@ -27,7 +27,7 @@ from zencache.artifact_store.manifest import MANIFEST, PAYLOAD, Manifest, addres
 from zencache.digest import Digest, digest_file
 from zencache.exceptions import ArtifactDamaged, ArtifactMissing, ArtifactStoreError, ArtifactUnusable
 from zencache.owner import this_process
-from zencache.permission import folder_mode, make_file, make_folder, sealed_mode
+from zencache.permission import file_mode, folder_mode, make_file, make_folder, sealed_mode
 
 _LARGEST_MANIFEST = 1 << 29  # bytes: of some million files
 _LARGEST_FILE = 1 << 30  # bytes, of a record or a note
@@ -259,9 +259,11 @@ class LocalArtifactStore(ArtifactStore):
     def alone(self, what: str) -> Iterator[None]:
         path = self.root / f"{what}.lock"
         with writing(self.url, path):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
+            make_file(path)
         try:
-            lock = filelock.FileLock(path, timeout=_PATIENCE).acquire()
+            # Some versions set the mode at each use.
+            lock = filelock.FileLock(path, timeout=_PATIENCE, mode=file_mode(self.root)).acquire()
         except filelock.Timeout as error:
             raise ArtifactStoreError(
                 f"Another {what} has been at work for more than {_PATIENCE / 60:.0f} minutes.",
