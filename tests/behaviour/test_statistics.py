@@ -36,21 +36,28 @@ def runs(project):
     return {run.name: run for run in Repository().get_runs()}
 
 
+def step_tallies():
+    return {tally.name: tally for tally in Repository().stats().steps}
+
+
 def test_steps_are_counted_the_dearest_first(runs):
-    dearest, other = Repository().stats().steps
-    assert (dearest.name, dearest.hits, dearest.misses, dearest.failures) == ("made", 2, 1, 0)
-    assert (other.name, other.hits, other.misses, other.failures) == ("summed", 1, 1, 1)
-    assert dearest.seconds >= 0.05
-    assert dearest.hit_rate == pytest.approx(2 / 3)
+    # On a machine that is busy, the failing step may be the dearest.
+    steps = Repository().stats().steps
+    assert [tally.seconds for tally in steps] == sorted([tally.seconds for tally in steps], reverse=True)
+    counted = {tally.name: (tally.hits, tally.misses, tally.failures) for tally in steps}
+    assert counted == {"made": (2, 1, 0), "summed": (1, 1, 1)}
+    dear = step_tallies()["made"]
+    assert dear.seconds >= 0.05
+    assert dear.hit_rate == pytest.approx(2 / 3)
 
 
 def test_what_a_hit_saved_is_what_its_source_took(runs):
     source = runs["first"].steps["made"].duration
-    assert Repository().stats().steps[0].saved == pytest.approx(2 * source, rel=1e-4)
+    assert step_tallies()["made"].saved == pytest.approx(2 * source, rel=1e-4)
 
 
 def test_bytes_are_those_of_what_was_made(runs):
-    assert Repository().stats().steps[0].bytes == runs["first"].steps["made"].output.size
+    assert step_tallies()["made"].bytes == runs["first"].steps["made"].output.size
 
 
 def test_runs_agree_with_what_they_said_of_themselves(runs):
@@ -92,7 +99,7 @@ def test_the_command_line_says_the_same(runs, capsys):
     done = CliRunner().invoke(main, ["stats", "--json"])
     told = json.loads(done.output)
     assert told["total"]["hits"] == 3
-    assert [row["name"] for row in told["steps"]] == ["made", "summed"]
+    assert sorted(row["name"] for row in told["steps"]) == ["made", "summed"]
     shown = CliRunner().invoke(main, ["stats"]).output
     assert "made" in shown
     assert "3 hits, 2 misses, 1 failure" in shown
