@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -362,7 +363,7 @@ class TestMetadataOfOthers:
         assert "install the ml-metadata version" in done.stderr
 
     def test_of_another_application_is_one_clear_error(self, project):
-        with sqlite3.connect(project / "other.db") as database:
+        with closing(sqlite3.connect(project / "other.db")) as database, database:
             database.execute("CREATE TABLE customers (id)")
         before = (project / "other.db").read_bytes()
         done = typed("artifacts", cwd=project, env={"ZENCACHE_METADATA": "other.db"})

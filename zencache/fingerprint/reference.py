@@ -107,9 +107,11 @@ def by_name(value: Any) -> bytes:
     """Installed code, which counts by nothing but where it is found."""
     if isinstance(value, ModuleType):
         return encode(("name", value.__name__))
-    return encode(("name", f"{getattr(value, '__module__', None) or ''}:{value.__qualname__}"))
+    module = getattr(value, "__module__", None) or ""
+    return encode(("name", f"{_PUBLIC.get(module, module)}:{value.__qualname__}"))
 
 
+_PUBLIC = {"pathlib._local": "pathlib"}  # Python 3.13 has its paths there
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 
 
