@@ -1,4 +1,4 @@
-"""Whether an annotation is a class: Python 3.10 says of ``list[int]`` that it is one."""
+"""What a class is, and where it is from, said alike by every version of Python."""
 
 from __future__ import annotations
 
@@ -15,3 +15,19 @@ def is_class(annotation: Any) -> TypeGuard[type]:
     (True, False)
     """
     return isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias)
+
+
+def module_of(value: Any) -> str:
+    """The module that a class or function says it is from, by its public name; empty if it says none.
+
+    Python 3.13 has paths in ``pathlib._local``, and no other version can find them there.
+
+    >>> import pathlib
+    >>> module_of(pathlib.Path)
+    'pathlib'
+    """
+    module = getattr(value, "__module__", None) or ""
+    return _PUBLIC.get(module, module)
+
+
+_PUBLIC = {"pathlib._local": "pathlib"}

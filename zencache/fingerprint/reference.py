@@ -20,6 +20,7 @@ from types import (
 )
 from typing import Any
 
+from zencache.class_annotation import module_of
 from zencache.digest import encode
 from zencache.fingerprint.encoder import Attempt, Parts
 from zencache.fingerprint.ownership import is_user_code, is_zencache
@@ -107,11 +108,9 @@ def by_name(value: Any) -> bytes:
     """Installed code, which counts by nothing but where it is found."""
     if isinstance(value, ModuleType):
         return encode(("name", value.__name__))
-    module = getattr(value, "__module__", None) or ""
-    return encode(("name", f"{_PUBLIC.get(module, module)}:{value.__qualname__}"))
+    return encode(("name", f"{module_of(value)}:{value.__qualname__}"))
 
 
-_PUBLIC = {"pathlib._local": "pathlib"}  # Python 3.13 has its paths there
 _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 
 

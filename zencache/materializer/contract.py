@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from zencache.class_annotation import module_of
 from zencache.digest import Digest
 from zencache.exceptions import MaterializerError
 
@@ -163,10 +164,10 @@ def is_built_in(materializer: type[BaseMaterializer]) -> bool:
 def type_name(python_type: type) -> str:
     """``"module:qualname"``, by which a type is recorded.
 
-    >>> type_name(Path)[-5:], type_name(int)
-    (':Path', 'builtins:int')
+    >>> type_name(Path), type_name(int)
+    ('pathlib:Path', 'builtins:int')
     """
-    return f"{python_type.__module__}:{python_type.__qualname__}"
+    return f"{module_of(python_type)}:{python_type.__qualname__}"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 import typing_extensions
 
+from zencache.class_annotation import module_of
 from zencache.exceptions import MaterializerError
 from zencache.fingerprint.namespace import has_source, is_installed
 from zencache.materializer.contract import (
@@ -195,7 +196,7 @@ def type_by_name(name: str, candidates: Iterable[type] = ()) -> type:
     module_name, _, qualname = name.partition(":")
     same = [candidate for candidate in candidates if candidate.__qualname__ == qualname]
     for candidate in same:
-        if candidate.__module__ == module_name:
+        if module_of(candidate) == module_name:
             return candidate
     if same:
         return same[0]
