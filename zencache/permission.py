@@ -47,7 +47,7 @@ def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | Non
     if not missing:
         return
     mode = folder_mode(root or folder)
-    for folder in reversed(missing):
+    for folder in (folder, *reversed(missing)):  # it was there a moment ago
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
             os.chmod(folder, mode)

@@ -300,8 +300,8 @@ def test_random_kills_and_pauses(flight):
         for child in children:
             child.send_signal(signal.SIGCONT)
         for child in children:
-            child.communicate(timeout=120)
-            assert child.returncode in (0, -signal.SIGKILL)
+            _, said = child.communicate(timeout=120)
+            assert child.returncode in (0, -signal.SIGKILL), said
         last = flight.start(REBIND.format(wave=wave), **SHORT)
         status, number = result(last)
         assert number == wave
