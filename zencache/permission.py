@@ -40,14 +40,14 @@ def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | Non
         OSError: it cannot be made.
     """
     missing = []
-    folder = os.fspath(path)
-    while not os.path.exists(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder) or "."
+    there = os.fspath(path)
+    while not os.path.exists(there):
+        missing.append(there)
+        there = os.path.dirname(there) or "."
     if not missing:
         return
-    mode = folder_mode(root or folder)
-    for folder in (folder, *reversed(missing)):  # it was there a moment ago
+    mode = folder_mode(root or there)
+    for folder in (there, *reversed(missing)):  # somebody may have removed it meanwhile
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
             os.chmod(folder, mode)
