@@ -208,7 +208,7 @@ def _record_path(reference: str) -> str:
 def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str, Digest]:
     """The digest of every file below a folder; only those not yet known are read, several at a time."""
     known = known or {}
-    files = ["/".join(parts) for parts in sorted(files_below(str(directory)))]
+    files = ["/".join(parts) for parts in sorted(_files_below(str(directory)))]
 
     def digest_of(file: str) -> Digest:
         digest, path = known.get(file), f"{directory}/{file}"
@@ -217,7 +217,7 @@ def hash_files(directory: Path, known: Mapping[str, Digest] | None) -> dict[str,
     return dict(zip(files, in_threads(digest_of, files), strict=True))
 
 
-def files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
+def _files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
     """The files in a folder and in those inside of it, as the parts of their relative paths.
 
     Raises:
@@ -228,7 +228,7 @@ def files_below(folder: str, *above: str) -> Iterator[tuple[str, ...]]:
             if entry.is_symlink():
                 raise ArtifactStoreError("A symbolic link cannot be stored.", facts={"path": entry.path})
             if entry.is_dir():
-                yield from files_below(entry.path, *above, entry.name)
+                yield from _files_below(entry.path, *above, entry.name)
             elif entry.is_file():
                 yield *above, entry.name
 

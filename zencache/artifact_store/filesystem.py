@@ -279,7 +279,7 @@ class RemoteFiles:
     def _no_bucket(self) -> ConfigurationError:
         return ConfigurationError(
             "The URL of the artifact store names no bucket.",
-            facts={"artifacts": self.url},
+            facts={"artifacts": without_password(self._address)},
             hint=f"For example {self.protocol}://bucket/cache.",
         )
 

@@ -22,7 +22,7 @@ class RunContexts:
 
     The contexts of the pipeline and of the run go with every write. Where there is news of one, it is put
     whole: with its id it is replaced in the same transaction, and without it is created in it. Else it is
-    found by its name and left as it is, which costs half as much.
+    found by its name and left as it is.
 
     Args:
         run: what is known of it when it begins.
