@@ -21,7 +21,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -206,6 +206,9 @@ def _portable(source: Source) -> Source:
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Functions of steps by the names of their steps; the text of functions that travel by value goes along.
 
+    Code keeps the name of its file, which tells whose it is and where its text is found; from 3.1.3 on,
+    cloudpickle drops it.
+
     Attributes:
         texts: the name of a file, or of a cell -> its text.
     """
@@ -219,6 +222,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         name = _SENTINELS.get(id(obj))
         if name is not None:
             return getattr, (dataclasses, name)
+        if isinstance(obj, CodeType):
+            return _code_of_file, (obj.co_filename, *self.dispatch_table[CodeType](obj))
         if isinstance(obj, FunctionType) and is_user_code(obj):
             if obj.__module__ not in self._by_value and _is_named_step(obj):
                 return _function_of_step, (obj.__module__, obj.__qualname__)
@@ -226,6 +231,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if filename not in self.texts:
                 self.texts[filename] = "".join(linecache.getlines(filename, obj.__globals__))
         return super().reducer_override(obj)
+
+
+def _code_of_file(filename: str, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> CodeType:
+    return make(*arguments).replace(co_filename=filename)
 
 
 def _is_named_step(function: FunctionType) -> bool:

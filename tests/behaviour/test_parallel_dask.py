@@ -38,15 +38,22 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with open(folder / "log", "w") as log:
         for command in commands:
             started.append(
-                subprocess.Popen([sys.executable, "-m", "dask", *command], env=env, cwd=folder, stderr=log)
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *command],
+                    env=env,
+                    cwd=folder,
+                    stderr=log,
+                    start_new_session=True,
+                )
             )
         try:
             yield _address(file, folder / "log")
         finally:
-            for process in reversed(started):
-                process.terminate()
+            # With the workers' own children. Asked to end, a worker may wait for a scheduler that has ended.
             for process in started:
-                process.wait(30)
+                os.killpg(process.pid, signal.SIGKILL)
+            for process in started:
+                process.wait()
 
 
 def _address(file: Path, log: Path) -> str:

@@ -17,8 +17,9 @@ from zencache.metadata.connection.stock import open_stock_store
 # What MLMD and PostgreSQL say while another process is making the tables.
 _MAKING = (
     "concurrent connection to the empty database",
-    "duplicate key value violates unique constraint",
+    "already exists",  # a table, an index, or the key of one in PostgreSQL's own catalogue
     "tuple concurrently updated",
+    "deadlock detected",
 )
 _HALF_MADE = "no schema_version can be found"
 _CONNECT_TIMEOUT = 5.0  # seconds in which a server has to accept a connection
