@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,10 @@ def check_metadata(sdist: Path, wheel: Path) -> None:
     require(said["Version"] == VERSION, f"the version is {said['Version']}")
     require(said["License-Expression"] == PROJECT["license"], "the license is not the project's")
     require(set(said.get_all("License-File")) == set(LICENSES), "the license files are others")
+    page = str(said.get_payload())
+    require("```python" in page and "pip install" in page, "the README of the package lacks its beginning")
+    astray = [link for link in re.findall(r"\]\(([^)]*)\)", page) if not link.startswith("https://")]
+    require(not astray, f"the README of the package links what is not there: {astray}")
     offered = set(said.get_all("Provides-Extra"))
     others = offered ^ NO_PROGRAM ^ PROGRAMS.keys()
     require(not others, f"an extra without a program, or a program without an extra: {sorted(others)}")
