@@ -389,3 +389,40 @@ def test_a_value_that_was_set_after_the_import_travels(project, run_script):
         """
     )
     assert done.stdout == "70\n"
+
+
+def test_a_class_of_a_script_travels_with_what_the_standard_library_made_for_it(project, run_script):
+    """The wrapper of a dataclass's `__repr__` is not the user's code there either."""
+    done = run_script(
+        """
+        import dataclasses, os, traceback
+        from zencache import StepFailed, pipeline, step
+
+        @dataclasses.dataclass
+        class Pair:
+            a: int
+            b: int = 2
+
+        @step
+        def make() -> Pair:
+            return Pair(1)
+
+        @step
+        def refuse(pair: Pair) -> int:
+            raise LookupError(pair)
+
+        @pipeline
+        def refusing():
+            refuse(make())
+
+        if __name__ == "__main__":
+            try:
+                refusing().run(executor=1)
+            except StepFailed as error:
+                print(error.__cause__)
+                print(error.__cause__.__cause__)
+        """
+    )
+    said = done.stdout.splitlines()
+    assert said[0] == "Pair(a=1, b=2)"
+    assert "    raise LookupError(pair)" in said  # the worker's traceback shows the line
