@@ -55,6 +55,7 @@ class Attempt:
         if not isinstance(error, Exception) or _is_refusal(error) or self.tries > self.node.step.retries:
             return False
         self.tries += 1
+        self.execution = replace(self.execution, tries=self.tries)
         most = self.node.step.retries + 1
         events.emit(events.WillRetry(self.execution.run, self.node.name, error, self.tries, most))
         return True

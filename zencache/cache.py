@@ -213,7 +213,6 @@ class Cache:
                 return Reason.CANNOT_LOAD, f"output `{name}`: `{lost}` is not there any more"
         return None
 
-
     def _is_back(self, artifact: Artifact) -> bool:
         """Whether the bytes of an artifact that was removed on purpose are there, and stay.
 

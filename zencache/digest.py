@@ -140,7 +140,7 @@ class HashingFile:
         return Digest(f"{ALGORITHM}:{self._hasher.hexdigest()}", self._size)
 
 
-_LENGTH = struct.Struct(">Q").pack
+_HEAD = struct.Struct(">cQ").pack  # type and length
 
 
 def _no_default(value: Any) -> Any:
@@ -160,7 +160,10 @@ def encode(value: Any, default: Callable[[Any], Any] = _no_default) -> bytes:
     kind = type(value)
     payload: bytes
     if kind is str:
-        tag, payload = b"s", value.encode("utf-8", "surrogatepass")
+        tag, payload = b"s", value.encode() if value.isascii() else value.encode("utf-8", "surrogatepass")
+    elif kind is tuple or kind is list:
+        tag = b"t" if kind is tuple else b"l"
+        payload = b"".join([encode(item, default) for item in value])
     elif value is None:
         tag, payload = b"n", b""
     elif kind is bool:
@@ -173,9 +176,6 @@ def encode(value: Any, default: Callable[[Any], Any] = _no_default) -> bytes:
         tag, payload = b"y", value
     elif kind is complex:
         tag, payload = b"c", encode(value.real) + encode(value.imag)
-    elif kind is list or kind is tuple:
-        tag = b"l" if kind is list else b"t"
-        payload = b"".join([encode(item, default) for item in value])
     elif kind is dict:
         tag = b"d"
         payload = b"".join([encode(k, default) + encode(v, default) for k, v in value.items()])
@@ -184,7 +184,7 @@ def encode(value: Any, default: Callable[[Any], Any] = _no_default) -> bytes:
         payload = b"".join(sorted(encode(item, default) for item in value))
     else:
         tag, payload = b"o", encode(default(value), default)
-    return tag + _LENGTH(len(payload)) + payload
+    return _HEAD(tag, len(payload)) + payload
 
 
 def fingerprint(value: Any, default: Callable[[Any], Any] = _no_default) -> str:

@@ -171,14 +171,15 @@ class RunExecution:
             events.emit(events.DidHit(self._run, node.name, decision))
             self._finish(self._take(begun, decision.entry, started))
             return None
+        claim = self._leases.claim(node.name, key.hex, decision)
         execution = begun(
             key_parts=key.parts,
             key_values=key.values,
             facts=self._facts,
             untracked=self._keys.untracked.get(node.step.name, ()),
             beam_pipeline_args=flags_of(node.step, self._surroundings),
+            lease=claim.lease,
         )
-        claim = self._leases.claim(node.name, key.hex, decision)
         return self._execute(Attempt(node, execution, key, body, workers, claim, started))
 
     def _begun(
@@ -229,7 +230,7 @@ class RunExecution:
         claim, node = attempt.claim, attempt.node.name
         self._upstream.require_spared(attempt.node, attempt.execution.inputs, self._hits.lost)
         try:
-            attempt.execution = self._writer.register(replace(attempt.execution, lease=claim.lease))
+            attempt.execution = self._writer.register(attempt.execution)
         except BaseException:
             claim.drop()
             raise
@@ -251,10 +252,9 @@ class RunExecution:
             return self._conclude_unreadable(attempt, error)
         if attempt.try_again(error):
             return self._submit(attempt)
-        execution = attempt.execution = replace(attempt.execution, tries=attempt.tries)
         if error is not None:
             error = attempt.cause(error)
-            self._end(execution, error, attempt.started, outcome.traceback)
+            self._end(attempt.execution, error, attempt.started, outcome.traceback)
             self._close(attempt)
             if not isinstance(error, Exception):
                 raise error
@@ -264,7 +264,7 @@ class RunExecution:
         try:
             self._complete(attempt, outcome)
         except LeaseLost as lost:
-            self._refuse(execution, lost)
+            self._refuse(attempt.execution, lost)
             self._close(attempt)
             return self._wait(node, lost.lease)
         self._close(attempt)

@@ -160,9 +160,7 @@ def gc(limits: Limits, *, dry_run: bool, project: Project) -> GcReport:
         return _Collection(limits, project).carry_out()
 
 
-def holdings(
-    survey: Survey, held: Iterable[Pin] = (), *, keep_last: int | None = None
-) -> list[Holding]:
+def holdings(survey: Survey, held: Iterable[Pin] = (), *, keep_last: int | None = None) -> list[Holding]:
     """The objects that a metadata store refers to, those that were used longest ago first."""
     keepers = _Keepers(survey, held, keep_last)
     groups: dict[str, list[Artifact]] = {}
@@ -299,9 +297,7 @@ class _Collection:
 
     def carry_out(self) -> GcReport:
         """Remove what shall go."""
-        done = remove(
-            self._doomed, "gc", project=self._project, before=self._before, spared=self._used_since
-        )
+        done = remove(self._doomed, "gc", project=self._project, before=self._before, spared=self._used_since)
         for one in done:
             if one.kept:
                 self._keep(one.doomed, one.kept)

@@ -12,15 +12,16 @@ import stat
 from pathlib import Path
 
 _READ_ONLY = 0o440
+_TRIES = 3  # somebody may remove a folder while one is made in it
 
 
-def folder_mode(folder: str | os.PathLike[str]) -> int:
-    """The mode of folders below one that is there; 0700 if it is not."""
-    try:
-        mode = os.stat(folder).st_mode
-    except OSError:
-        return 0o700
-    return 0o700 | (mode & 0o2070 if mode & stat.S_ISGID else 0)
+def folder_mode(*folders: str | os.PathLike[str]) -> int:
+    """The mode of folders below the first of some that is there; 0700 if none is."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            mode = os.stat(folder).st_mode
+            return 0o700 | (mode & 0o2070 if mode & stat.S_ISGID else 0)
+    return 0o700
 
 
 def file_mode(folder: str | os.PathLike[str]) -> int:
@@ -28,29 +29,32 @@ def file_mode(folder: str | os.PathLike[str]) -> int:
     return folder_mode(folder) & 0o660
 
 
-def sealed_mode(folder: str | os.PathLike[str]) -> int:
-    """The mode of files below a folder that nobody shall write any more."""
-    return folder_mode(folder) & _READ_ONLY
+def sealed_mode(mode: int) -> int:
+    """The mode of files that nobody shall write any more, in folders of this mode."""
+    return mode & _READ_ONLY
 
 
 def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
     """Make a folder, and those above it that are missing, with the rights of ``root``, which is above it too.
 
+    Where that is missing as well, they have those of the nearest folder that is there.
+
     Raises:
         OSError: it cannot be made.
     """
-    missing = []
-    there = os.fspath(path)
-    while not os.path.exists(there):
-        missing.append(there)
-        there = os.path.dirname(there) or "."
-    if not missing:
-        return
-    mode = folder_mode(root or there)
-    for folder in (there, *reversed(missing)):  # somebody may have removed it meanwhile
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-            os.chmod(folder, mode)
+    above = os.path.dirname(path) or "."
+    for _ in range(_TRIES):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        except FileNotFoundError as error:
+            problem = error
+            make_folder(above, root)
+        else:
+            os.chmod(path, folder_mode(*([] if root is None else [root]), above))
+            return
+    raise problem
 
 
 def make_file(path: Path) -> None:

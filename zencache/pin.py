@@ -22,9 +22,7 @@ def pin(target: ArtifactView | Run, reason: str, *, project: Project) -> Pin:
     """
     facts = environment_facts(project.root)
     kind, name = _named(target)
-    made = Pin(
-        kind, name, reason.strip(), f"{facts['user']} on {facts['host']}", datetime.now(timezone.utc)
-    )
+    made = Pin(kind, name, reason.strip(), f"{facts['user']} on {facts['host']}", datetime.now(timezone.utc))
     metadata = project.stores.metadata
     metadata.put_pin(made)
     # Who removes bytes marks them first, and then looks at the pins: one of the two sees the other.

@@ -167,9 +167,7 @@ class Recording:
         if execution is None or not execution.key_parts:
             return
         policy = self.options.policy_of(step.declaration)
-        parts = KeyMaker(acceptances=self._stores.metadata.acceptances()).declared(
-            step.declaration, policy
-        )
+        parts = KeyMaker(acceptances=self._stores.metadata.acceptances()).declared(step.declaration, policy)
         found = _changes(parts, execution)
         if not found:
             return

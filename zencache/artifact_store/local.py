@@ -55,7 +55,7 @@ class LocalArtifactStore(ArtifactStore):
         directory = f"{staged}/{PAYLOAD}"
         try:
             with writing(self.url, directory):
-                make_folder(directory, self._shared_as())
+                make_folder(directory, self.root)
                 self._staged[directory] = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)
             yield Path(directory)
         finally:
@@ -66,21 +66,23 @@ class LocalArtifactStore(ArtifactStore):
                 shutil.rmtree(staged, ignore_errors=True)
 
     def publish(self, directory: Path, known: Mapping[str, Digest] | None = None) -> StoredObject:
-        staged = directory.parent
         self._check_not_swept(directory)
+        staged = os.path.dirname(directory)
         with writing(self.url, staged):
             manifest = Manifest.of(hash_files(directory, known))
             target = self.uri(manifest.digest)
             if not os.path.exists(target):
                 self.room.claim(self, manifest.digest.size)
-            (staged / MANIFEST).write_bytes(manifest.dump())
-            mode = sealed_mode(self.root)
+            with open(f"{staged}/{MANIFEST}", "wb") as list_of_files:
+                list_of_files.write(manifest.dump())
+            mode = folder_mode(self.root)
+            sealed = sealed_mode(mode)
             files = [f"{directory}/{path}" for path in manifest.files]
-            in_threads(lambda file: _seal(file, mode), files, at_once=_AT_ONCE)
-            _seal(f"{staged}/{MANIFEST}", mode)
-            self._own_folders(directory, manifest.files)
-            make_folder(os.path.dirname(target), self._shared_as())
-            self._make_visible(staged, Path(target), manifest)
+            in_threads(lambda file: _seal(file, sealed), files, at_once=_AT_ONCE)
+            _seal(f"{staged}/{MANIFEST}", sealed)
+            self._own_folders(directory, manifest.files, mode)
+            make_folder(os.path.dirname(target), self.root)
+            self._make_visible(staged, target, manifest)
             self._manifests[manifest.digest.hash] = manifest
             for path in (MANIFEST, *(f"{PAYLOAD}/{path}" for path in manifest.files)):
                 file = f"{target}/{path}"
@@ -107,11 +109,8 @@ class LocalArtifactStore(ArtifactStore):
                 "somebody deleted it. Run again.",
             )
 
-    def _shared_as(self) -> Path | None:
-        """The folder whose rights all below it have; none while it is not there."""
-        return self.root if os.path.exists(self.root) else None
-
-    def _own_folders(self, directory: Path, files: Iterable[str]) -> None:
+    @staticmethod
+    def _own_folders(directory: Path, files: Iterable[str], mode: int) -> None:
         """Folders inside of an object, which a step may have made, have the rights of the store."""
         folders = {""}
         for file in files:
@@ -119,24 +118,23 @@ class LocalArtifactStore(ArtifactStore):
             while folder not in folders:
                 folders.add(folder)
                 folder = os.path.dirname(folder)
-        mode = folder_mode(self.root)
         for folder in folders:
             os.chmod(f"{directory}/{folder}", mode)
 
-    def _make_visible(self, staged: Path, target: Path, manifest: Manifest) -> None:
+    def _make_visible(self, staged: str, target: str, manifest: Manifest) -> None:
         for _ in range(10):
             try:
-                staged.rename(target)
+                os.rename(staged, target)
             except OSError:
-                if not target.exists():
+                if not os.path.exists(target):
                     raise
             else:
-                _sync_folder(target.parent)
+                _sync_folder(os.path.dirname(target))
                 return
             try:
                 self.open(manifest.digest)
                 # Who deletes old objects looks at this time after having taken the object away.
-                _touch(target / MANIFEST)
+                _touch(f"{target}/{MANIFEST}")
             except ArtifactUnusable:
                 self.set_aside(manifest.digest)
             except FileNotFoundError:
@@ -184,12 +182,9 @@ class LocalArtifactStore(ArtifactStore):
     def _check_nothing_more(self, digest: Digest, target: str) -> None:
         """A folder that is read as a whole must not hold what somebody wrote into it afterwards."""
         files = self._manifests[digest.hash].files
-        payload = f"{target}/{PAYLOAD}"
-        for folder, folders, names in os.walk(payload):
-            for name in (*names, *(name for name in folders if os.path.islink(f"{folder}/{name}"))):
-                path = os.path.relpath(f"{folder}/{name}", payload)
-                if path not in files:
-                    raise unusable(ArtifactDamaged, digest, target, f"{path} does not belong to it")
+        for path in _paths_below(f"{target}/{PAYLOAD}"):
+            if path not in files:
+                raise unusable(ArtifactDamaged, digest, target, f"{path} does not belong to it")
 
     def _manifest(self, digest: Digest, target: str) -> Manifest:
         file = f"{target}/{MANIFEST}"
@@ -213,7 +208,7 @@ class LocalArtifactStore(ArtifactStore):
         target = self._path(digest)
         aside = self.root / "damaged" / f"{target.name}-{uuid.uuid4().hex[:8]}"
         with writing(self.url, aside):
-            make_folder(aside.parent, self._shared_as())
+            make_folder(aside.parent, self.root)
             with suppress(FileNotFoundError):
                 target.rename(aside)
                 os.utime(aside)
@@ -297,7 +292,7 @@ class LocalArtifactStore(ArtifactStore):
         target = self.root / path
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         with writing(self.url, target):
-            make_folder(target.parent, self._shared_as())
+            make_folder(target.parent, self.root)
             try:
                 make_file(partial)
                 partial.write_bytes(payload)
@@ -317,7 +312,7 @@ class LocalArtifactStore(ArtifactStore):
             # In one step: whoever still writes into it shall not find half of it.
             aside = self.root / "staging" / str(this_process()) / uuid.uuid4().hex
             with suppress(OSError):
-                make_folder(aside.parent, self._shared_as())
+                make_folder(aside.parent, self.root)
                 target.rename(aside)
                 target = aside
             shutil.rmtree(target, ignore_errors=True)
@@ -354,7 +349,17 @@ def _examine(folder: Path) -> ObjectState | None:
     return ObjectState(size, changed)
 
 
-def _touch(path: Path) -> None:
+def _paths_below(folder: str, above: str = "") -> Iterator[str]:
+    """Whatever is in a folder and in those inside of it, but for these folders themselves."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _paths_below(entry.path, f"{above}{entry.name}/")
+            else:
+                yield f"{above}{entry.name}"
+
+
+def _touch(path: str | Path) -> None:
     """Set a file's time to now; that of another user's file stays as it is."""
     with suppress(PermissionError):
         os.utime(path)
@@ -385,7 +390,7 @@ def _seal(path: str, mode: int) -> None:
         os.close(handle)
 
 
-def _sync_folder(path: Path) -> None:
+def _sync_folder(path: str) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

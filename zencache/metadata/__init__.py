@@ -42,9 +42,7 @@ class MetadataStore:
         read_only: whatever would write raises a ReadOnlyError.
     """
 
-    def __init__(
-        self, url: str, records: Records, trust: Trust | None = None, *, read_only: bool = False
-    ):
+    def __init__(self, url: str, records: Records, trust: Trust | None = None, *, read_only: bool = False):
         self.trust = trust or Trust()
         self._connection = connect_to_read(url) if read_only else connect(url)
         self.is_read_only = read_only
