@@ -44,6 +44,8 @@ def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | Non
     """
     above = os.path.dirname(path) or "."
     for _ in range(_TRIES):
+        # Asked before the folder is there: it may be the root itself, which inherits a part of its mode.
+        mode = folder_mode(above if root is None else root, above)
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -52,7 +54,7 @@ def make_folder(path: str | os.PathLike[str], root: str | os.PathLike[str] | Non
             problem = error
             make_folder(above, root)
         else:
-            os.chmod(path, folder_mode(*([] if root is None else [root]), above))
+            os.chmod(path, mode)
             return
     raise problem
 
