@@ -93,23 +93,27 @@ def wait_for_the_start() -> None:
 def kill(kills: int, at_once: int, seed: int, within: float) -> None:
     """Fork processes that work without end, and kill each within some seconds. No store is open here."""
     random.seed(seed)
-    alive: list[tuple[int, float]] = []
+    alive: dict[int, float] = {}
     started = 0
-    while started < kills or alive:
-        while started < kills and len(alive) < at_once:
-            started += 1
-            pid = os.fork()
-            if not pid:
-                _child(seed * 100_000 + started)
-            alive.append((pid, time.monotonic() + random.uniform(0.005, within)))
-        time.sleep(0.002)
-        for pid, end in list(alive):
-            if time.monotonic() >= end:
+    try:
+        while started < kills or alive:
+            while started < kills and len(alive) < at_once:
+                started += 1
+                pid = os.fork()
+                if not pid:
+                    _child(seed * 100_000 + started)
+                alive[pid] = time.monotonic() + random.uniform(0.005, within)
+            time.sleep(0.002)
+            for pid in [pid for pid, end in alive.items() if time.monotonic() >= end]:
+                del alive[pid]
                 os.kill(pid, signal.SIGKILL)
                 _, status = os.waitpid(pid, 0)
                 if not os.WIFSIGNALED(status):
-                    raise SystemExit(f"a process ended by itself: see errors.txt ({status})")
-                alive.remove((pid, end))
+                    said = Path("errors.txt").read_text()
+                    raise SystemExit(f"a process ended by itself ({status}): {said}")
+    finally:  # those that are left would go on without end
+        for pid in alive:
+            os.kill(pid, signal.SIGKILL)
 
 
 def _child(seed: int) -> None:

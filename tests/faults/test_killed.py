@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from inspection import files_in_staging, mlmd_runs, mlmd_states, unsound_objects
+from ml_metadata.metadata_store.metadata_store import MetadataStore
 
-from zencache import Repository
+from zencache import Repository, pipeline, step
 
 ARTIFACTS = Path(".zencache") / "artifacts"
 
@@ -218,6 +219,28 @@ def test_a_run_of_another_pipeline_clears_up_as_well(child, run_forked):
     assert "had died; 1 running step is canceled." in other.stderr
     assert mlmd_runs(Repository().store) == ["canceled", "completed"]
     assert mlmd_states(Repository().store)[1] == ("second", "CANCELED")
+    assert files_in_staging(ARTIFACTS) == []
+
+
+def test_two_that_clear_the_same_run_do_not_fail(child, monkeypatch):
+    Path("wait-body").touch()
+    process = child(SCRIPT)
+    process.wait_for(Path("reached-body").exists)
+    process.end(signal.SIGKILL)
+
+    @step
+    def alone() -> int:
+        return 1
+
+    @pipeline
+    def other():
+        alone()
+
+    # As it is for the one that looks before another one has put the run below its pipeline.
+    monkeypatch.setattr(MetadataStore, "get_parent_contexts_by_context", lambda store, context_id: [])
+    assert other().run().status == "completed"
+    assert mlmd_runs(Repository().store) == ["canceled", "completed"]
+    assert [run.status for run in Repository().get_pipeline("working").runs] == ["canceled"]
     assert files_in_staging(ARTIFACTS) == []
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from zencache.entity import Status
@@ -107,6 +108,7 @@ def journal_mode(url: str, wanted: str = "") -> str:
 
 
 def _put_below_pipeline(connection: Connection, run: Any) -> None:
+    from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     if connection.read(lambda store: store.get_parent_contexts_by_context(run.id)):
@@ -115,7 +117,8 @@ def _put_below_pipeline(connection: Connection, run: Any) -> None:
     parent = connection.read(lambda store: store.get_context_by_type_and_name(schema.PIPELINE, name))
     if parent is not None:
         link = proto.ParentContext(child_id=run.id, parent_id=parent.id)
-        connection.write(lambda store: store.put_parent_contexts([link]))
+        with suppress(errors.AlreadyExistsError):  # another process clears the same run
+            connection.write(lambda store: store.put_parent_contexts([link]))
 
 
 def _is_ours(context: Any) -> bool:
