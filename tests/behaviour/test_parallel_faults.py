@@ -395,7 +395,7 @@ def test_a_class_of_a_script_travels_with_what_the_standard_library_made_for_it(
     """The wrapper of a dataclass's `__repr__` is not the user's code there either."""
     done = run_script(
         """
-        import dataclasses, os, traceback
+        import dataclasses
         from zencache import StepFailed, pipeline, step
 
         @dataclasses.dataclass

@@ -19,6 +19,7 @@ _COLOURS = {
     "joblib.Memory": "#e08a00",
     "raw calls, WAL": "#6f7fd9",
     "raw calls, stock journal": "#a36fd9",
+    "the same facts, stock journal": "#c76fb0",
     "raw inserts, one call": "#d9534f",
     "raw calls, WAL, and the value saved": "#3fa0d9",
     "the same requests, and the value saved": "#2f7f5f",

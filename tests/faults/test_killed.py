@@ -123,6 +123,14 @@ def child(project: Path) -> Iterator[Callable[..., Child]]:
         one.process.communicate()
 
 
+def kill_in_a_body(child: Callable[..., Child]) -> None:
+    """A run of the script dies while its second step is executed."""
+    Path("wait-body").touch()
+    process = child(SCRIPT)
+    process.wait_for(Path("reached-body").exists)
+    process.end(signal.SIGKILL)
+
+
 def go_on(run_forked: Callable[..., Any]) -> dict[str, Any]:
     """The next run, which nothing holds up: step -> status, and the result."""
     for file in Path().glob("wait-*"):
@@ -196,10 +204,7 @@ def test_killed_while_a_large_array_is_written(child, run_forked):
 
 
 def test_a_run_of_another_pipeline_clears_up_as_well(child, run_forked):
-    Path("wait-body").touch()
-    process = child(SCRIPT)
-    process.wait_for(Path("reached-body").exists)
-    process.end(signal.SIGKILL)
+    kill_in_a_body(child)
     other = run_forked(
         """
         from zencache import pipeline, step
@@ -223,10 +228,7 @@ def test_a_run_of_another_pipeline_clears_up_as_well(child, run_forked):
 
 
 def test_two_that_clear_the_same_run_do_not_fail(child, monkeypatch):
-    Path("wait-body").touch()
-    process = child(SCRIPT)
-    process.wait_for(Path("reached-body").exists)
-    process.end(signal.SIGKILL)
+    kill_in_a_body(child)
 
     @step
     def alone() -> int:

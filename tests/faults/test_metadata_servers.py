@@ -251,6 +251,14 @@ def test_a_wrong_user_is_an_error_that_names_the_user_and_not_the_password(proje
         assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_mistyped_database_is_an_error_and_is_not_made(project, kind):
+    with metadata_url(kind, project) as url:
+        for _ in range(2):
+            with pytest.raises(MetadataStoreError, match="it has to exist"):
+                Repository(metadata=f"{url}_mistyped").get_runs()
+
+
 @pytest.mark.parametrize("kind", [*SERVERS, "grpcs"])
 def test_no_secret_is_in_what_is_shown_noted_or_recorded(project, kind, caplog):
     with ExitStack() as opened:

@@ -35,7 +35,7 @@ class PostgresqlConnection(ServerConnection):
         postgresql.user = _quoted(address.user or getpass.getuser())
         postgresql.password = _quoted(address.secret)
         postgresql.dbname = _quoted(address.path)
-        postgresql.skip_db_creation = False
+        postgresql.skip_db_creation = True
         if options.get("passfile"):
             postgresql.passfile = _quoted(tls_file(options["passfile"], "passfile", self.url))
         for option, name in _TLS.items():
