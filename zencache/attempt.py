@@ -72,6 +72,7 @@ class Attempt:
             status=Status.COMPLETED,
             duration=time.perf_counter() - self.started if here else outcome.seconds,
             not_kept=not_kept,
+            finished=time.time(),
         )
 
     def close(self) -> None:

@@ -277,7 +277,7 @@ class Execution:
     ``source_id``, which it was taken from, are the same. ``duration`` is in seconds. ``tries`` counts how
     often its function was called. ``untracked`` says what the key could not follow, ``not_kept`` why a
     completed one is no cache entry. ``beam_pipeline_args`` are the options of the Beam pipeline that it was
-    provided with, if it takes one. ``finished`` is when a signed one was completed, in seconds since the
+    provided with, if it takes one. ``finished`` is when it was completed, in seconds since the
     epoch. ``is_foreign``: another tool recorded it, such as TFX, so that there is
     neither key nor decision; ``run`` may be empty. ``lease`` is what a running one holds, if it holds one.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -93,7 +94,9 @@ def _executed(writer, node: str, run: str, inputs) -> Execution:  # type: ignore
         _MISS,
         inputs=inputs,
     )
-    execution = replace(writer.register(execution), status=Status.COMPLETED, duration=1.5)
+    execution = replace(
+        writer.register(execution), status=Status.COMPLETED, duration=1.5, finished=time.time()
+    )
     kind = "Model" if node.endswith("9") else "Dataset"
     output = Artifact(0, kind, f"/artifacts/{digest.hash}", digest.hash, digest, "m:M", "builtins:int")
     return writer.complete(execution, {"output": output}, {"output": ArtifactType(kind, kind)})

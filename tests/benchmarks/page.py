@@ -94,8 +94,9 @@ def _memory(_: str, found: Mapping[str, Benchmark], __: object) -> str:
     for name, benchmark in found.items():
         peaks = [result.ours for result in benchmark.results if result.title == "peak memory"]
         if peaks:
-            rows.append([f"`{name}`", shown(max(peaks), "B"), f"{benchmark.seconds:.0f} s"])
-    return _table(["benchmark", "peak memory of its process", "took"], rows)
+            took, day = f"{benchmark.seconds:.0f} s", benchmark.measured[:10]
+            rows.append([f"`{name}`", shown(max(peaks), "B"), took, day])
+    return _table(["benchmark", "peak memory of its process", "took", "on"], rows)
 
 
 def _facts(field: str, found: Mapping[str, Benchmark], _: object) -> str:

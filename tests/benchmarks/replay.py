@@ -20,22 +20,27 @@ _FILES = ("", "-wal", "-shm")
 
 
 class Replay:
-    """A recording of one run's requests, played to a copy of the database as it was before the run.
+    """A recording of one run's requests, played to a copy of the database as it was before that run.
 
-    So they find and make the same rows with the same ids, each time.
+    So they find and make the same rows with the same ids, in a database of the same size: what is asked of
+    one that has grown costs more.
 
     Args:
         database: the SQLite file that the run writes to.
         folder: where the copies lie.
-        run: what is recorded.
     """
 
-    def __init__(self, database: Path, folder: Path, run: Callable[[], Any]):
+    def __init__(self, database: Path, folder: Path):
+        self._database = database
         self._folder = folder
-        self._before = folder / "before"
-        self._before.mkdir(parents=True)
-        _copy(database, self._before / "copy.db")
+        self._before = folder
         self._requests: list[tuple[str, Any, type]] = []
+
+    def record(self, run: Callable[[], float]) -> float:
+        """Record what a run asks for from now on; what the run returns, its seconds."""
+        self._before = self._new_folder()
+        _copy(self._database, self._before / "copy.db")
+        self._requests = []
         send = metadata_store.MetadataStore._call
 
         def recorded(store: Any, name: str, request: Any, response: Any) -> Any:
@@ -45,12 +50,11 @@ class Replay:
             return send(store, name, request, response)
 
         with mock.patch.object(metadata_store.MetadataStore, "_call", recorded):
-            run()
+            return run()
 
     def play(self, *, values: bool = False) -> float:
         """The seconds that the requests take; with ``values`` each output is saved before it is recorded."""
-        # Nothing is deleted: ext4 avoids what was freed a moment ago, and then all who make files pay for it.
-        copy = Path(mkdtemp(dir=self._folder))
+        copy = self._new_folder()
         _copy(self._before / "copy.db", copy / "copy.db")
         config = proto.ConnectionConfig()
         config.sqlite.filename_uri = str(copy / "copy.db")
@@ -63,6 +67,11 @@ class Replay:
             with suppress(errors.NotFoundError):  # an answer, too
                 store._call(name, request, response())
         return time.perf_counter() - started
+
+    def _new_folder(self) -> Path:
+        """Nothing is deleted: ext4 avoids what was freed a moment ago, and then all who make files pay."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(dir=self._folder))
 
 
 def _copy(database: Path, to: Path) -> None:

@@ -2,8 +2,8 @@
 
     python3 .ci/with_venv.py --extra test tests/benchmarks/run.py [options]
 
-Each benchmark is a process of its own and leaves a file in `build/benchmarks`; the page is written from all
-that lie there. So one can be repeated by `--only`, and `--resume` goes on after an interruption.
+Each benchmark is a process of its own and leaves a file in `tests/benchmarks/results`, which is committed
+with the page; the page is written from all that lie there. So `--only` repeats one in a fresh clone, too.
 """
 
 from __future__ import annotations
@@ -12,29 +12,32 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import click
 from page import write_page
-from result import read
+from result import Benchmark, read
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+RECENT = timedelta(hours=12)
 NAMES = sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
 
 
 @click.command(help=__doc__)
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="Run this one; may be repeated.")
-@click.option("--resume", is_flag=True, help="Leave out those that have a result.")
+@click.option("--resume", is_flag=True, help="Leave out those that were measured within 12 hours.")
 @click.option("--million", is_flag=True, help="Also a store of a million executions: 4 GB, some minutes.")
 @click.option("--quick", is_flag=True, help="Small sizes, to try whether all works; the page goes to build/.")
 @click.option("--page-only", is_flag=True, help="Run nothing: write the page from what there is.")
 def main(only: tuple[str, ...], resume: bool, million: bool, quick: bool, page_only: bool) -> None:
-    results = ROOT / "build" / ("benchmarks-quick" if quick else "benchmarks")
+    results = ROOT / "build" / "benchmarks-quick" if quick else HERE / "results"
     docs = results / "docs" if quick else ROOT / "docs"
+    recent = {name for name, benchmark in read(results).items() if is_recent(benchmark)} if resume else ()
     failed = []
     for name in () if page_only else only or NAMES:
-        if resume and (results / f"{name}.json").exists():
+        if name in recent:
             continue
         started = time.perf_counter()
         if run(name, results, million=million, quick=quick):
@@ -50,6 +53,10 @@ def main(only: tuple[str, ...], resume: bool, million: bool, quick: bool, page_o
         print(f"  {result.title}: {result}")
     if failed or (missed and not quick):
         raise click.ClickException(f"failed: {', '.join(failed) or 'none'}; missed goals: {len(missed)}")
+
+
+def is_recent(benchmark: Benchmark) -> bool:
+    return datetime.now(timezone.utc) - datetime.fromisoformat(benchmark.measured) < RECENT
 
 
 def run(name: str, results: Path, *, million: bool, quick: bool) -> int:

@@ -51,9 +51,9 @@ def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
     bound = ours.graph(0)
     run(bound, "completed")
     database = tmp_path / ".zencache" / "metadata.db"
-    same = Replay(database, tmp_path / "replay", lambda: run(ours.graph(next(seeds)), "completed"))
+    same = Replay(database, tmp_path / "replay")
     executed: dict[str, Call] = {
-        "zencache": lambda: run(ours.graph(next(seeds)), "completed"),
+        "zencache": lambda: same.record(lambda: run(ours.graph(next(seeds)), "completed")),
         "joblib.Memory": lambda: joblib.graph(next(seeds)),
         "raw calls, WAL": wal.execute,
         "raw calls, WAL, and the value saved": lambda: wal.execute(tmp_path / "values"),

@@ -1,5 +1,6 @@
 """What every metadata store remembers, run on every kind of them."""
 
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -41,7 +42,7 @@ def artifact(content=b"x", **facts):
 
 def completed(writer, node="train", key=KEY, content=b"x", inputs=None, duration=1.5):
     registered = writer.register(execution(writer.run.name, node, key, inputs=inputs or {}))
-    done = replace(registered, status=Status.COMPLETED, duration=duration)
+    done = replace(registered, status=Status.COMPLETED, duration=duration, finished=time.time())
     types = {"output": ArtifactType("Dataset", "Dataset")}
     return writer.complete(done, {"output": artifact(content)}, types)
 

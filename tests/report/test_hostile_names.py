@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote
@@ -70,19 +71,11 @@ def hostile(tmp_path_factory):
         artifact = Artifact(0, name, f"javascript:alert('{name}')", digest.hash, digest, name, name)
         done = writer.register(execution)
         writer.complete(
-            Execution(**{**{f: getattr(done, f) for f in done.__slots__}, "status": Status.COMPLETED}),
+            replace(done, status=Status.COMPLETED, finished=started.timestamp()),
             {name: artifact},
             {name: ArtifactType(name, "Dataset")},
         )
-        writer.finish(
-            PipelineRun(
-                **{
-                    **{f: getattr(run, f) for f in run.__slots__},
-                    "status": Status.COMPLETED,
-                    "ended": started + timedelta(seconds=1),
-                }
-            )
-        )
+        writer.finish(replace(run, status=Status.COMPLETED, ended=started + timedelta(seconds=1)))
     return repository
 
 

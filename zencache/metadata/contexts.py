@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from zencache.entity import Execution, PipelineRun
@@ -73,11 +74,8 @@ class RunContexts:
         All runs of a pipeline note something with it, and where many end at once some would never get in.
         The note only saves calls: a write that has been aborted a few times goes without it.
         """
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        type_ids = schema.context_type_ids(self._connection)
         has_ended = self.run.ended is not None
-        pipeline = proto.Context(type_id=type_ids[schema.PIPELINE], name=self.run.pipeline)
+        pipeline = schema.new_context(self._connection, schema.PIPELINE, name=self.run.pipeline)
         self._tries += 1
         has_news = has_ended or not self.is_recorded
         may_note = self._pipeline_id is None or self._tries <= _TRIES_WITH_NOTE
@@ -88,15 +86,13 @@ class RunContexts:
                 pipeline.id = self._pipeline_id
             pipeline.custom_properties[schema.LAST_RUN].string_value = self.run.name
             codec.put_last_keys(pipeline, list(self._cache_keys) if has_ended else [])
-        return [pipeline, self._run(type_ids), *(self._node_context(node) for node in nodes)]
+        return [pipeline, self._run(), *(self._node_context(node) for node in nodes)]
 
-    def _run(self, type_ids: Mapping[str, int]) -> Any:
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
+    def _run(self) -> Any:
         if self._told is self.run:
-            return proto.Context(type_id=type_ids[schema.PIPELINE_RUN], name=self.run.name)
+            return schema.new_context(self._connection, schema.PIPELINE_RUN, name=self.run.name)
         if self._run_context is None:
-            run = proto.Context(type_id=type_ids[schema.PIPELINE_RUN])
+            run = schema.new_context(self._connection, schema.PIPELINE_RUN)
             statement = definition_statement(
                 self.run.name, self.run.pipeline, codec.definition_text(self.run)
             )
@@ -116,21 +112,24 @@ class RunContexts:
         from ml_metadata import errors
 
         known = self._connection.type_ids
-        contexts = {node: self._node_context(node) for node in nodes}
+        names = {node: self.node_name(node) for node in nodes}
+
+        def unknown() -> list[Any]:
+            return [self._node_context(node) for node in nodes if (schema.NODE, names[node]) not in known]
 
         def find(store: Any) -> list[Any]:
             try:
-                return list(store.get_contexts_by_external_ids([c.external_id for c in contexts.values()]))
+                return list(store.get_contexts_by_external_ids([c.external_id for c in unknown()]))
             except errors.NotFoundError:
                 return []
 
-        if any((schema.NODE, context.name) not in known for context in contexts.values()):
+        while unknown():  # a client that was opened anew knows no ids
             known.update({(schema.NODE, context.name): context.id for context in self._connection.read(find)})
-            missing = [c for c in contexts.values() if (schema.NODE, c.name) not in known]
+            missing = unknown()
             if missing:
-                ids = self._connection.write(lambda store: self._create_contexts(store, missing))
+                ids = self._connection.write(partial(self._create_contexts, contexts=missing))
                 known.update({(schema.NODE, c.name): id_ for c, id_ in zip(missing, ids, strict=True)})
-        return {node: known[schema.NODE, context.name] for node, context in contexts.items()}
+        return {node: known[schema.NODE, name] for node, name in names.items()}
 
     def entry(self, execution: Execution, outputs: list[str] | None) -> Any:
         """The context of the cache key, pointing to this execution as its newest entry.
@@ -138,10 +137,9 @@ class RunContexts:
         Args:
             outputs: the names of its outputs, if it made all of them.
         """
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        context = proto.Context(
-            type_id=schema.context_type_ids(self._connection)[schema.EXECUTION_CACHE],
+        context = schema.new_context(
+            self._connection,
+            schema.EXECUTION_CACHE,
             name=execution.cache_key,
             external_id=schema.entry_id(execution.cache_key),
         )
@@ -188,11 +186,8 @@ class RunContexts:
             store.put_parent_contexts([parent])
 
     def _node_context(self, node: str) -> Any:
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
         name = self.node_name(node)
-        type_id = schema.context_type_ids(self._connection)[schema.NODE]
-        return proto.Context(type_id=type_id, name=name, external_id=schema.node_id(name))
+        return schema.new_context(self._connection, schema.NODE, name=name, external_id=schema.node_id(name))
 
     def _create_contexts(self, store: Any, contexts: Sequence[Any]) -> list[int]:
         _, _, ids = store.put_lineage_subgraph([], [], contexts, [], reuse_context_if_already_exist=True)

@@ -39,12 +39,9 @@ def put_in_quarantine(connection: Connection, quarantine: Quarantine, artifact: 
 
 def _put_context(connection: Connection, type_name: str, fill: Callable[[Any], Any]) -> int:
     """Record a context that is told by its name, or replace the one of that name; its id."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    type_id = schema.context_type_ids(connection)[type_name]
 
     def put(store: Any) -> int:
-        context = fill(proto.Context(type_id=type_id))
+        context = fill(schema.new_context(connection, type_name))
         known = store.get_context_by_type_and_name(type_name, context.name)
         if known is not None:
             context.id = known.id  # put with its id and without a mask, it is replaced

@@ -66,10 +66,7 @@ class LeaseReader:
 
     def beat(self, beats: Mapping[int, int]) -> None:
         """Record that the holders of some leases are alive: lease id -> how often they have said so."""
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        type_id = schema.context_type_ids(self._connection)[schema.LEASE]
-        contexts = [proto.Context(id=lease_id, type_id=type_id) for lease_id in beats]
+        contexts = [schema.new_context(self._connection, schema.LEASE, id=lease_id) for lease_id in beats]
         for context in contexts:
             context.custom_properties[schema.BEAT].int_value = beats[context.id]
         mask = [f"custom_properties.{schema.BEAT}"]
@@ -104,10 +101,7 @@ class LeaseReader:
 
     def retire(self, lease: Lease) -> None:
         """Let the row of a generation that cannot be read say that nobody holds it."""
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        type_id = schema.context_type_ids(self._connection)[schema.LEASE]
-        context = codec.put_end(proto.Context(id=lease.id, type_id=type_id), lease)
+        context = codec.put_end(schema.new_context(self._connection, schema.LEASE, id=lease.id), lease)
         self._connection.write(lambda store: store.put_contexts([context], field_mask_paths=["name"]))
 
     def _rows(self) -> list[Any]:
@@ -132,7 +126,4 @@ def find_contexts(store: Any, external_ids: Iterable[str]) -> dict[str, Any]:
 
 def lease_context(connection: Connection, lease: Lease) -> Any:
     """The context of a new generation."""
-    from ml_metadata.proto import metadata_store_pb2 as proto
-
-    type_id = schema.context_type_ids(connection)[schema.LEASE]
-    return codec.put_lease(proto.Context(type_id=type_id), lease)
+    return codec.put_lease(schema.new_context(connection, schema.LEASE), lease)

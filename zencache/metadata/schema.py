@@ -143,21 +143,27 @@ def is_local(external_id: str) -> bool:
     return external_id.startswith(_OUTPUT)
 
 
-def context_type_ids(connection: Connection) -> dict[str, int]:
-    """Context type -> id, registered if need be."""
+def context_type_id(connection: Connection, name: str) -> int:
+    """The id of a context type; all of them are registered if need be."""
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     def register(store: Any) -> None:
         known = {kind.name: kind.id for kind in store.get_context_types()}
-        for name in CONTEXT_TYPES:
-            if name not in known:
-                kind = proto.ContextType(name=name, external_id=_type_id("context", name))
-                known[name] = store.put_context_type(kind, can_add_fields=True)
+        for missing in (name for name in CONTEXT_TYPES if name not in known):
+            kind = proto.ContextType(name=missing, external_id=_type_id("context", missing))
+            known[missing] = store.put_context_type(kind, can_add_fields=True)
         _remember(connection, "context", known)
 
-    if any(("context", name) not in connection.type_ids for name in CONTEXT_TYPES):
+    if ("context", name) not in connection.type_ids:
         _register(connection, register)
-    return {name: connection.type_ids["context", name] for name in CONTEXT_TYPES}
+    return connection.type_ids["context", name]
+
+
+def new_context(connection: Connection, kind: str, **fields: Any) -> Any:
+    """A context of a type, to be filled further, that is not put yet."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    return proto.Context(type_id=context_type_id(connection, kind), **fields)
 
 
 def register_at_once(connection: Connection, steps: Mapping[str, str | None]) -> None:

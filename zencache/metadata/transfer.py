@@ -232,9 +232,6 @@ class Transfer:
 
     def _contexts_of(self, original: Any) -> tuple[str, str, list[Any]]:
         """Run and node of the copy, and the contexts that it belongs to."""
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        ids = schema.context_type_ids(self._target)
         contexts, run = [], ""
         name, _, node = original.name.rpartition("/")
         for context in self._read(lambda store: store.get_contexts_by_execution(original.id)):
@@ -242,21 +239,18 @@ class Transfer:
                 copy = self._run_copy(context)
                 run = copy.name if context.name == name else run
             elif context.type in (schema.PIPELINE, schema.NODE):
-                copy = proto.Context(type_id=ids[context.type], name=context.name)
+                copy = schema.new_context(self._target, context.type, name=context.name)
                 if context.type == schema.NODE:
                     copy.external_id = schema.node_id(context.name)
             else:
                 continue
-            copy.type_id = ids[context.type]
             contexts.append(copy)
         contexts.sort(key=lambda one: (one.type_id, one.name))
         return run, node, contexts
 
     def _run_copy(self, context: Any) -> Any:
         """The context of a run, under another name if the target has another run of its name."""
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
-        copy = proto.Context(name=context.name)
+        copy = schema.new_context(self._target, schema.PIPELINE_RUN, name=context.name)
         for name, value in context.custom_properties.items():
             if name != schema.PREVIOUS:
                 copy.custom_properties[name].CopyFrom(value)
@@ -276,13 +270,15 @@ class Transfer:
         from ml_metadata import errors
         from ml_metadata.proto import metadata_store_pb2 as proto
 
-        types = schema.context_type_ids(self._target)
+        run_type, pipeline_type = (
+            schema.context_type_id(self._target, kind) for kind in (schema.PIPELINE_RUN, schema.PIPELINE)
+        )
         put = [(one.type_id, id_) for one, id_ in zip(contexts, ids, strict=True)]
         links = [
             proto.ParentContext(child_id=run, parent_id=pipeline)
             for kind, run in put
             for other, pipeline in put
-            if kind == types[schema.PIPELINE_RUN] and other == types[schema.PIPELINE]
+            if kind == run_type and other == pipeline_type
         ]
         if links:
             with suppress(errors.AlreadyExistsError):
@@ -291,7 +287,6 @@ class Transfer:
     def _enter(self, original: Any, copied: int) -> None:
         """Let the copy be found by its cache key."""
         from ml_metadata import errors
-        from ml_metadata.proto import metadata_store_pb2 as proto
 
         key = codec.get_text(original.custom_properties, schema.CACHE_KEY)
         if not key or schema.NOT_KEPT in original.custom_properties:
@@ -303,10 +298,11 @@ class Transfer:
         signature = codec.get_signature(original.custom_properties)
         if signature is not None:
             pointer["signature"] = codec.signature_json(signature)
-        type_id = schema.context_type_ids(self._target)[schema.EXECUTION_CACHE]
 
         def put(store: Any) -> None:
-            context = proto.Context(type_id=type_id, name=key, external_id=schema.entry_id(key))
+            context = schema.new_context(
+                self._target, schema.EXECUTION_CACHE, name=key, external_id=schema.entry_id(key)
+            )
             with suppress(errors.NotFoundError):
                 (found,) = store.get_contexts_by_external_ids([context.external_id])
                 context.CopyFrom(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -137,7 +136,7 @@ class RunWriter:
             for name, artifact in outputs.items()
             if artifact.id
         ]
-        execution = self._signed(replace(execution, finished=time.time()), outputs)
+        execution = self._signed(execution, outputs)
         execution_proto = self._proto(execution)
 
         def put(store: Any) -> list[int]:
