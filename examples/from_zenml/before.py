@@ -1,4 +1,4 @@
-"""Digits by a support vector machine, as it was written for ZenML 0.5 to 0.13."""
+"""Digits by a support vector machine, as it was written for ZenML 0.6 to 0.13."""
 
 import numpy as np
 from sklearn.base import ClassifierMixin
