@@ -32,8 +32,8 @@ LENGTHS = sized((100, 1_000), (20, 60))
 SAME = Goal(1.3)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", SIZES)  # the small ones first, in a process that holds nothing of the large
 def test_a_step(tmp_path: Path, shape: str, size: int) -> None:
     parents = SHAPES[shape](size)
     ours, joblib, plain = (write_graph(tmp_path, kind, parents) for kind in ("zencache", "joblib", "plain"))

@@ -114,11 +114,12 @@ class LeaseReader:
 
 
 def find_contexts(store: Any, external_ids: Iterable[str]) -> dict[str, Any]:
-    """Those contexts that exist, by external id: one call."""
+    """Those contexts that exist, by external id: one call, or none."""
     from ml_metadata import errors
 
+    wanted = list(external_ids)
     try:
-        found = store.get_contexts_by_external_ids(list(external_ids))
+        found = store.get_contexts_by_external_ids(wanted) if wanted else []
     except errors.NotFoundError:
         return {}
     return {context.external_id: context for context in found}

@@ -116,46 +116,24 @@ class RunWriter:
         Raises:
             LeaseLost: another run has taken the execution's lease over; nothing is recorded.
         """
-        from ml_metadata.proto import metadata_store_pb2 as proto
-
         new = {name: artifact for name, artifact in outputs.items() if not artifact.id}
-        protos = [
-            codec.put_artifact(
-                proto.Artifact(external_id=schema.output_id(execution.id, name)),
-                artifact,
-                schema.artifact_type_id(self._connection, types[name]),
-                types[name].properties,
-            )
-            for name, artifact in new.items()
-        ]
-        edges: list[tuple[int, int | None, Any]] = [
-            (0, index, codec.put_event(proto.Event(), [name], "OUTPUT")) for index, name in enumerate(new)
-        ]
-        edges += [
-            (0, None, codec.put_event(proto.Event(), [name], "INTERNAL_OUTPUT", artifact.id))
-            for name, artifact in outputs.items()
-            if artifact.id
-        ]
+        protos = [self._new_artifact(execution, name, one, types[name]) for name, one in new.items()]
+        external_ids = [artifact.external_id for artifact in protos]
+        edges = _output_edges(outputs)
         execution = self._signed(execution, outputs)
         execution_proto = self._proto(execution)
 
         def put(store: Any) -> list[int]:
-            contexts = self._contexts.of([execution.node])
-            others = (
-                [] if execution.lease is None else [lease_context(self._connection, execution.lease.ended)]
-            )
-            if not execution.not_kept:
-                names = list(new) if len(new) == len(outputs) else None
-                others.append(self._contexts.entry(execution, names))
-            there = find_contexts(store, [context.external_id for context in others]) if others else {}
+            last = self._last_contexts(execution, list(new) if len(new) == len(outputs) else None)
+            there = find_contexts(store, [context.external_id for context in last])
             if execution.lease is not None and self._has_ended(execution.lease, there):
                 ids = found(store)
                 if ids is not None:
                     return ids
-            for context in others:
+            for context in last:
                 if context.external_id in there:
                     context.id = there[context.external_id].id
-            contexts += others
+            contexts = [*self._contexts.of([execution.node]), *last]
             return self._send(store, [execution_proto], protos, contexts, edges)[1]
 
         def found(store: Any) -> list[int] | None:
@@ -163,20 +141,38 @@ class RunWriter:
             if known.last_known_state != execution_proto.last_known_state:
                 return None
             self._contexts.adopt(store)
-            ids = (
-                {a.external_id: a.id for a in store.get_artifacts_by_external_ids(external_ids)}
-                if new
-                else {}
-            )
+            artifacts = store.get_artifacts_by_external_ids(external_ids) if new else []
+            ids = {artifact.external_id: artifact.id for artifact in artifacts}
             return [ids[external_id] for external_id in external_ids]
 
-        external_ids = [artifact.external_id for artifact in protos]
         artifact_ids = self._unique(put, found)
         recorded = {
             name: replace(artifact, id=artifact_id)
             for (name, artifact), artifact_id in zip(new.items(), artifact_ids, strict=True)
         }
         return replace(execution, outputs={name: recorded.get(name, outputs[name]) for name in outputs})
+
+    def _new_artifact(
+        self, execution: Execution, name: str, artifact: Artifact, artifact_type: ArtifactType
+    ) -> Any:
+        from ml_metadata.proto import metadata_store_pb2 as proto
+
+        type_id = schema.artifact_type_id(self._connection, artifact_type)
+        empty = proto.Artifact(external_id=schema.output_id(execution.id, name))
+        return codec.put_artifact(empty, artifact, type_id, artifact_type.properties)
+
+    def _last_contexts(self, execution: Execution, outputs: list[str] | None) -> list[Any]:
+        """What an execution that has completed is put into for good: its lease's end and its key's entry.
+
+        Args:
+            outputs: the names of its outputs, if it made all of them.
+        """
+        contexts = []
+        if execution.lease is not None:
+            contexts.append(lease_context(self._connection, execution.lease.ended))
+        if not execution.not_kept:
+            contexts.append(self._contexts.entry(execution, outputs))
+        return contexts
 
     def _signed(self, execution: Execution, outputs: Mapping[str, Artifact]) -> Execution:
         if self._trust.is_indifferent:
@@ -362,3 +358,19 @@ class RunWriter:
             for artifact_id, input_names in names.items():
                 edges.append((index, None, codec.put_event(proto.Event(), input_names, "INPUT", artifact_id)))
         return edges
+
+
+def _output_edges(outputs: Mapping[str, Artifact]) -> list[tuple[int, int | None, Any]]:
+    """Events of one execution: new artifacts are meant by their places, recorded ones by their ids."""
+    from ml_metadata.proto import metadata_store_pb2 as proto
+
+    new = [name for name, artifact in outputs.items() if not artifact.id]
+    edges: list[tuple[int, int | None, Any]] = [
+        (0, place, codec.put_event(proto.Event(), [name], "OUTPUT")) for place, name in enumerate(new)
+    ]
+    edges += [
+        (0, None, codec.put_event(proto.Event(), [name], "INTERNAL_OUTPUT", artifact.id))
+        for name, artifact in outputs.items()
+        if artifact.id
+    ]
+    return edges

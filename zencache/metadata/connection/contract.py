@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from zencache.exceptions import MetadataStoreError
 from zencache.metadata.connection.address import Address
-from zencache.metadata.connection.stock import load_quietly, untouched_root_logger
+from zencache.metadata.connection.stock import UntouchedRootLogger, load_quietly
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Connection:
                     store = self.store
                     result = found(store) if is_unsure and found is not None else None
                     if result is None:
-                        with untouched_root_logger():
+                        with UntouchedRootLogger():
                             result = call(store)
                     self._has_answered = True
                     return result

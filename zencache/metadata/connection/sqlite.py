@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,18 +50,20 @@ class SqliteConnection(Connection):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with ExitStack() as lock:
-            try:
-                lock.enter_context(self._lock)
-            except TimeoutError as error:
-                raise MetadataStoreError(
-                    f"Another process has been writing for more than {_LOCK_TIMEOUT:.0f} s.",
-                    facts={"metadata": self.url, "lock": self._lock.path},
-                    hint="Wait for it, or end the process that holds the lock file open.",
-                ) from error
-            except OSError as error:
-                raise self._cannot_open(f"its lock file cannot be locked ({error.strerror})") from error
+        try:
+            self._lock.take()
+        except TimeoutError as error:
+            raise MetadataStoreError(
+                f"Another process has been writing for more than {_LOCK_TIMEOUT:.0f} s.",
+                facts={"metadata": self.url, "lock": self._lock.path},
+                hint="Wait for it, or end the process that holds the lock file open.",
+            ) from error
+        except OSError as error:
+            raise self._cannot_open(f"its lock file cannot be locked ({error.strerror})") from error
+        try:
             yield
+        finally:
+            self._lock.release()
 
     def _open(self) -> Any:
         from ml_metadata.proto import metadata_store_pb2

@@ -6,8 +6,7 @@ import functools
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zencache.exceptions import MetadataStoreError
@@ -30,7 +29,7 @@ def open_stock_store(config: Any, connection: Connection, make: Callable[[Any], 
     from ml_metadata.metadata_store import metadata_store
 
     try:
-        with untouched_root_logger():
+        with UntouchedRootLogger():
             return (make or metadata_store.MetadataStore)(config)
     except (RuntimeError, errors.StatusError) as error:
         raise MetadataStoreError(
@@ -83,16 +82,16 @@ def _is_not_of_mlmd(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(("mlmd client", "%s failed after retrying"))
 
 
-@contextmanager
-def untouched_root_logger() -> Iterator[None]:
+class UntouchedRootLogger:
     """The stock client logs through absl, which gives a root logger without handlers one of its own.
 
     That would make a later ``logging.basicConfig`` of the application do nothing.
     """
-    root = logging.getLogger()
-    before = list(root.handlers)
-    try:
-        yield
-    finally:
-        for handler in set(root.handlers) - set(before):
-            root.removeHandler(handler)
+
+    def __enter__(self) -> None:
+        self._before = logging.root.handlers[:]
+
+    def __exit__(self, *_: object) -> None:
+        if logging.root.handlers != self._before:
+            for handler in set(logging.root.handlers) - set(self._before):
+                logging.root.removeHandler(handler)

@@ -8,7 +8,6 @@ import random
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FIRST_PAUSE = 0.0005  # seconds between two looks at a lock that another process holds; it grows
@@ -32,8 +31,8 @@ class WriteLock:
         self._handle = -1
         self._depth = 0
 
-    def __enter__(self) -> None:
-        """Take it.
+    def take(self) -> None:
+        """Wait for it.
 
         Raises:
             TimeoutError: another process has held it all the time.
@@ -43,9 +42,8 @@ class WriteLock:
             self._take()
         self._depth += 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Leave it to others, if it was taken no more often than released."""
         self._depth -= 1
         if self._depth == 0:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
