@@ -18,12 +18,15 @@ else:  # it takes no parameter at run time before Python 3.11
     _TextHandler = logging.StreamHandler
 
 
+_PLAIN = logging.Formatter("%(message)s")
+
+
 class _StderrHandler(_TextHandler):
     """Shows lines on stderr, whatever stderr is at that moment, unless something else shows them there."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.setFormatter(logging.Formatter("%(message)s"))
+        self.setFormatter(_PLAIN)
 
     @property
     def stream(self) -> TextIO:
@@ -42,6 +45,29 @@ class _StderrHandler(_TextHandler):
         if not others and not shown:
             super().emit(record)
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody but this handler, as it was made, would see a record of the logger."""
+        return (
+            logger.handlers == [self]
+            and not (logger.propagate and logging.root.handlers)
+            and not (logger.filters or self.filters or self.level)
+            and self.formatter is _PLAIN
+            and logging.getLogRecordFactory() is logging.LogRecord
+        )
+
+    def show(self, line: str) -> bool:
+        """Write a line as :meth:`emit` writes that of a record; whether that went well."""
+        self.acquire()
+        try:
+            self.stream.write(line + self.terminator)
+            self.stream.flush()
+        except Exception:
+            return False
+        finally:
+            self.release()
+        return True
+
 
 def configure() -> None:
     """Send the lines of runs to stderr, unless the application has configured this logger."""
@@ -51,12 +77,19 @@ def configure() -> None:
 
 
 def _info(text: str, *arguments: object) -> None:
-    """As ``logger.info`` for the lines of every step, without a search of the stack for who says them."""
-    if logger.isEnabledFor(logging.INFO):
-        record = logger.makeRecord(
-            logger.name, logging.INFO, __file__, 0, text, arguments, None, log_event.__name__
-        )
-        logger.handle(record)
+    """As ``logger.info`` for the lines of every step, without a search of the stack for who says them.
+
+    Where nobody would see more of a record than its line, none is made.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    ours = logger.handlers[0] if logger.handlers else None
+    if isinstance(ours, _StderrHandler) and ours.is_alone and ours.show(text % arguments):
+        return
+    record = logger.makeRecord(
+        logger.name, logging.INFO, __file__, 0, text, arguments, None, log_event.__name__
+    )
+    logger.handle(record)
 
 
 def log_event(event: events.Event) -> None:

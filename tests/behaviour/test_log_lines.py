@@ -244,3 +244,39 @@ def test_binding_a_pipeline_logs_nothing(caplog, capsys):
     scaling()
     assert caplog.records == []
     assert capsys.readouterr().err == ""
+
+
+SAID_LATER = {
+    "a filter of the logger": "logger.addFilter(lambda record: 'has started' not in record.getMessage())",
+    "a filter of its handler": "handler.addFilter(lambda record: 'has started' not in record.getMessage())",
+    "a formatter": "handler.setFormatter(logging.Formatter('%(levelname)s %(message)s'))",
+    "a level of its handler": "handler.setLevel(logging.WARNING)",
+    "a level of all loggers": "logging.disable(logging.INFO)",
+    "a factory of records": "logging.setLogRecordFactory(Shouting)",
+}
+LINES_THEN = {
+    "a filter of the logger": ["Using cached version of `importer`."],
+    "a filter of its handler": ["Using cached version of `importer`."],
+    "a formatter": ["INFO Step `importer` has started.", "INFO Using cached version of `importer`."],
+    "a level of its handler": [],
+    "a level of all loggers": [],
+    "a factory of records": ["STEP `IMPORTER` HAS STARTED.", "USING CACHED VERSION OF `IMPORTER`."],
+}
+
+
+@pytest.mark.parametrize("what", SAID_LATER)
+def test_what_the_application_says_after_a_run_holds_for_the_next(run_script, what):
+    source = f"""
+import logging, sys
+class Shouting(logging.LogRecord):
+    def getMessage(self):
+        return super().getMessage().upper()
+logger = logging.getLogger("zencache")
+(handler,) = logger.handlers
+{SAID_LATER[what]}
+print("then", file=sys.stderr)
+importing().run(run_name="two")
+"""
+    lines = run_script(SCRIPT + source, "one").stderr.partition("then\n")[2].splitlines()
+    about_steps = [line for line in lines if "importer" in line.lower() and "finished" not in line.lower()]
+    assert about_steps == LINES_THEN[what]

@@ -60,9 +60,10 @@ def test_a_warm_run_costs_less_than_the_raw_calls(tmp_path: Path, script: Path) 
 
 
 def test_the_hundredth_run_costs_the_same_as_the_second(tmp_path: Path, script: Path) -> None:
-    old, young = project(tmp_path, "old"), project(tmp_path, "young")
-    runs = in_process(script, old, 105)
-    assert [cached for _, cached in runs] == [0] + [LENGTH] * 104
+    histories = [in_process(script, project(tmp_path, f"old_{index}"), 105) for index in range(5)]
+    for runs in histories:
+        assert [cached for _, cached in runs] == [0] + [LENGTH] * 104
+    young = project(tmp_path, "young")
     in_process(script, young, 1)
     aged = project(tmp_path, "aged")
     in_process(script, aged, 99)
@@ -79,8 +80,11 @@ def test_the_hundredth_run_costs_the_same_as_the_second(tmp_path: Path, script: 
     apart = interleaved({"second": lambda: next_run(young), "hundredth": lambda: next_run(aged)}, rounds=9)
 
     title(f"history: {LENGTH} cached steps, the hundredth run and the second")
-    first_ones, last_ones = (median(s for s, _ in runs[part]) for part in (slice(1, 8), slice(98, 105)))
-    line("one process, runs 99-105", last_ones, "runs 2-8", first_ones, SAME)
+    first_ones, last_ones = (
+        median(seconds for runs in histories for seconds, _ in runs[part])
+        for part in (slice(1, 8), slice(98, 105))
+    )
+    line("one process, runs 99-105, of five", last_ones, "runs 2-8", first_ones, SAME)
     line("a process each, run 100", apart["hundredth"], "run 2", apart["second"], SAME)
 
 
