@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from zencache import events
 from zencache.exceptions import error_text
@@ -54,6 +54,9 @@ class _StderrHandler(_TextHandler):
             and not (logger.filters or self.filters or self.level)
             and self.formatter is _PLAIN
             and logging.getLogRecordFactory() is logging.LogRecord
+            and all(
+                _is_of_logging(method) for method in (logger.makeRecord, logger.handle, logger.callHandlers)
+            )
         )
 
     def show(self, line: str) -> bool:
@@ -67,6 +70,11 @@ class _StderrHandler(_TextHandler):
         finally:
             self.release()
         return True
+
+
+def _is_of_logging(method: Any) -> bool:
+    """Whether nobody has put something else in its place, as Sentry does to see every record."""
+    return getattr(method, "__globals__", None) is vars(logging)
 
 
 def configure() -> None:

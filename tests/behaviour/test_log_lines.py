@@ -253,6 +253,7 @@ SAID_LATER = {
     "a level of its handler": "handler.setLevel(logging.WARNING)",
     "a level of all loggers": "logging.disable(logging.INFO)",
     "a factory of records": "logging.setLogRecordFactory(Shouting)",
+    "a tool that watches all loggers": "logging.Logger.callHandlers = watched",
 }
 LINES_THEN = {
     "a filter of the logger": ["Using cached version of `importer`."],
@@ -261,6 +262,10 @@ LINES_THEN = {
     "a level of its handler": [],
     "a level of all loggers": [],
     "a factory of records": ["STEP `IMPORTER` HAS STARTED.", "USING CACHED VERSION OF `IMPORTER`."],
+    "a tool that watches all loggers": [
+        "seen: Step `importer` has started.",
+        "seen: Using cached version of `importer`.",
+    ],
 }
 
 
@@ -271,6 +276,8 @@ import logging, sys
 class Shouting(logging.LogRecord):
     def getMessage(self):
         return super().getMessage().upper()
+def watched(logger, record):  # as Sentry does it
+    print("seen:", record.getMessage(), file=sys.stderr)
 logger = logging.getLogger("zencache")
 (handler,) = logger.handlers
 {SAID_LATER[what]}

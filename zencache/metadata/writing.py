@@ -113,6 +113,10 @@ class RunWriter:
 
         An output that is recorded already, as one that was resolved, is only pointed to, as TFX does it.
 
+        Args:
+            execution: as it is now, with the time at which it ``finished``: its entry's age counts from then.
+            outputs, types: what it made, by name.
+
         Raises:
             LeaseLost: another run has taken the execution's lease over; nothing is recorded.
         """
