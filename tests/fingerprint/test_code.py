@@ -305,6 +305,38 @@ COUNTS = {
         "N = 1",
         "N = 2",
     ),
+    "a global that a class body reads before it binds the name": (
+        "N = 1\ndef step():\n    class A:\n        N = N + 1\n    return A.N",
+        "N = 1",
+        "N = 2",
+    ),
+    "the same where a function around it binds the name, too": (
+        "N = 1\ndef step():\n    N = 5\n    class A:\n        N = N + 1\n    return A.N",
+        "N = 1",
+        "N = 2",
+    ),
+    "the same in a closure over another variable of that name": (
+        "N = 1\ndef make():\n    N = 5\n    def step():\n        class A:\n            N = N + 1\n"
+        "        return A.N, N\n    return step\nstep = make()",
+        "N = 1",
+        "N = 2",
+    ),
+    "a global behind a class attribute of that name, in a comprehension": (
+        "N = 1\ndef step():\n    class A:\n        N = 5\n        L = [N for _ in 'ab']\n    return A.L",
+        "N = 1",
+        "N = 2",
+    ),
+    "a global that an inner function declares, below a local of that name": (
+        "N = 1\ndef step():\n    N = 5\n    def inner():\n        global N\n        return N\n"
+        "    return inner(), N",
+        "N = 1",
+        "N = 2",
+    ),
+    "a global by `globals()`, below a local of that name": (
+        "N = 1\ndef step():\n    N = 5\n    def inner(): return globals()['N'], N\n    return inner()",
+        "N = 1",
+        "N = 2",
+    ),
     "the iterable of a comprehension that reuses its name": (
         "x = [1]\ndef step(): return [x for x in x]",
         "[1]",
@@ -720,6 +752,16 @@ DOES_NOT_COUNT = {
         "M = make(1)\ndef step(): return M()",
         "= k",
         "= k  # one",
+    ),
+    "a global of the name that a walrus binds": (
+        "n = 1\ndef step():\n    if (n := len('ab')) > 1: return n",
+        "n = 1",
+        "n = 2",
+    ),
+    "a global of the name that `nonlocal` takes from the function around it": (
+        "n = 1\ndef step():\n    n = 5\n    def inner():\n        nonlocal n\n        n += 1\n    inner()\n    return n",
+        "n = 1",
+        "n = 2",
     ),
     "the order of a set": ("S = {'a', 'b', 'c'}\ndef step(): return S", "{'a', 'b', 'c'}", "{'c', 'b', 'a'}"),
     "sharing": ("A = [1]\nB = [A, A]\ndef step(): return B", "[A, A]", "[[1], [1]]"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from zencache.digest import encode
 from zencache.exceptions import UnfingerprintableError
-from zencache.fingerprint import compiled
 from zencache.fingerprint.classbody import ClassBody, annotations_of, class_bodies, live_extras
-from zencache.fingerprint.definition import function_syntaxes
 from zencache.fingerprint.encoder import ATOMS, Encoder
 from zencache.fingerprint.fields import defaults_of, fields_of, is_local, registered_in
 from zencache.fingerprint.namespace import (
@@ -21,12 +19,11 @@ from zencache.fingerprint.namespace import (
     attribute_of_definition,
     attribute_of_module,
     cells_of,
-    decorators_of,
     imported_module,
     users_builtin,
     variable,
 )
-from zencache.fingerprint.normal_form import Reference, Syntax
+from zencache.fingerprint.normal_form import Syntax
 from zencache.fingerprint.ownership import is_user_code
 from zencache.fingerprint.part import (
     PART_OF_ATTRIBUTE,
@@ -38,8 +35,10 @@ from zencache.fingerprint.part import (
     quoted_names,
     text_of,
 )
+from zencache.fingerprint.reading import is_generated, read_function
 from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
-from zencache.fingerprint.source import Memo, has_changed_source
+from zencache.fingerprint.scope import GLOBAL, Reference
+from zencache.fingerprint.source import has_changed_source
 
 __all__ = ["Code", "Unit", "code_of", "is_user_code"]
 
@@ -235,16 +234,18 @@ class _Graph:
         ]
 
     def _describe_text(self, node: _Node) -> None:
-        known = _known_code(node.target)
+        known = read_function(node.target)
         node.parts.append(known.syntax.digest)
-        self._note(known, node)
+        if not known.has_source:
+            self._untracked[f"{node.label}: source not found; its compiled code counts instead"] = None
+        self._say_dynamic(known.syntax, node)
 
     def _describe_surroundings(self, node: _Node) -> None:
         function: FunctionType = node.target
         cells = cells_of(function) if function.__closure__ else {}
         if "__class__" in cells:  # what a bare `super()` reads
             node.parts.append(self._variable(node, cells["__class__"], ()))
-        for reference in _known_code(function).syntax.references:
+        for reference in read_function(function).syntax.references:
             node.parts.append(self._reference(node, reference, function.__globals__, cells))
         wrapped = function.__dict__.get("__wrapped__")
         if wrapped is not None:
@@ -271,7 +272,7 @@ class _Graph:
             held = (*annotations_of(kind), *fields_of(kind))
         for name, value in (*held, *registered_in(kind)):
             self._held(node, name, value)
-        for name, value in live_extras(kind, bodies, generated=_is_generated):
+        for name, value in live_extras(kind, bodies, generated=is_generated):
             self._held(node, name, value)
 
     def _held(self, node: _Node, name: str, value: Any) -> None:
@@ -336,7 +337,7 @@ class _Graph:
     def _reference(
         self, node: _Node, reference: Reference, scope: dict[str, Any], cells: dict[str, Variable]
     ) -> bytes:
-        if reference.level is not None:
+        if reference.level not in (None, GLOBAL):
             module, problem = imported_module(reference, scope)
             if problem:
                 self._untracked[f"{problem} in {node.label}"] = None
@@ -346,7 +347,7 @@ class _Graph:
             held = Variable(("module", id(module)), module.__name__, module.__name__, module)
             return self._variable(node, held, reference.chain, may_import=True)
         name = reference.root
-        if name in cells:
+        if name in cells and reference.level != GLOBAL:
             return self._variable(node, cells[name], reference.chain)
         if name in scope:
             if name in _MODULE_ATTRIBUTES:
@@ -423,11 +424,6 @@ class _Graph:
 
     # -- what to tell people
 
-    def _note(self, known: _KnownCode, node: _Node) -> None:
-        if not known.has_source:
-            self._untracked[f"{node.label}: source not found; its compiled code counts instead"] = None
-        self._say_dynamic(known.syntax, node)
-
     def _say_dynamic(self, syntax: Syntax, node: _Node) -> None:
         for what in syntax.dynamic:
             self._untracked[f"{what} in {node.label}"] = None
@@ -440,56 +436,6 @@ class _Graph:
         if isinstance(module, ModuleType) and is_user_code(module):
             label = f"{module.__name__}.{value.__qualname__}"
             self._untracked[f"{label}: a compiled extension; it counts by its name only"] = None
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownCode:
-    """What is known of a code object for as long as it lives."""
-
-    syntax: Syntax
-    has_source: bool
-
-
-_known: Memo[_KnownCode] = Memo()
-
-
-def _known_code(function: FunctionType) -> _KnownCode:
-    code = function.__code__
-    return _known.get(code) or _known.put(code, _read_code(function, code))
-
-
-def _is_generated(function: FunctionType) -> bool:
-    """Whether code was made from no source, or from text that attrs made for debuggers to show."""
-    return (
-        function.__code__.co_filename.startswith("<attrs generated") or not _known_code(function).has_source
-    )
-
-
-def _read_code(function: FunctionType, code: CodeType) -> _KnownCode:
-    candidates = function_syntaxes(function, decorators_of(function.__globals__))
-    if not candidates:
-        digest = hashlib.sha256(encode(compiled.content_with_version(code))).digest()
-        return _KnownCode(Syntax(digest, compiled.references(code)), has_source=False)
-    syntax = candidates[0] if len(candidates) == 1 else _joined(candidates, code)
-    return _KnownCode(syntax, has_source=True)
-
-
-def _joined(candidates: list[Syntax], code: CodeType) -> Syntax:
-    """All of several definitions that cannot be told apart, and what this one compiled to.
-
-    Before Python 3.11 lambdas on one line have no columns, and equal ones are one code object.
-    """
-
-    def every(parts: Iterator[tuple[Any, ...]]) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(part for found in parts for part in found))
-
-    return Syntax(
-        hashlib.sha256(
-            b"".join([*(syntax.digest for syntax in candidates), encode(compiled.content_with_version(code))])
-        ).digest(),
-        every(syntax.references for syntax in candidates),
-        every(syntax.dynamic for syntax in candidates),
-    )
 
 
 def _no_fingerprint(culprit: Any, value: Any, name: str, module: str) -> UnfingerprintableError:

@@ -12,7 +12,7 @@ from types import CodeType
 from typing import Any
 
 from zencache.digest import encode
-from zencache.fingerprint.normal_form import Reference
+from zencache.fingerprint.scope import Reference
 
 # What a flag says beside what the instructions say: that there is a docstring, or which future
 # statements the surroundings (a notebook's earlier cells) had.

@@ -19,12 +19,14 @@ from typing import Any
 from blake3 import blake3
 
 from zencache import digest
-from zencache.fingerprint import compiled, normal_form, part, proof, source, syntax
+from zencache.fingerprint import compiled, decorator, normal_form, part, proof, scope, source, syntax
+from zencache.fingerprint.decorator import Decorators
 from zencache.fingerprint.memory import Memory, Page
-from zencache.fingerprint.normal_form import Decorators, Reference, Syntax
+from zencache.fingerprint.normal_form import Syntax
 from zencache.fingerprint.observation import has_changed
 from zencache.fingerprint.ownership import file_of_function
 from zencache.fingerprint.proof import proof_of_class, proof_of_code
+from zencache.fingerprint.scope import Reference
 from zencache.fingerprint.source import (
     Memo,
     Text,
@@ -279,7 +281,8 @@ def _scheme_of_this_process() -> bytes:
     """
     hasher = blake3(sys.version.encode())
     hasher.update(marshal.dumps(compile("assert 1, lambda: 2", "", "exec", dont_inherit=True), 2))
-    for module in (digest, compiled, normal_form, part, proof, source, syntax, sys.modules[__name__]):
+    read_by = (digest, compiled, scope, decorator, normal_form, part, proof, source, syntax)
+    for module in (*read_by, sys.modules[__name__]):
         spec = module.__spec__
         try:
             hasher.update(spec.loader.get_data(spec.origin))  # type: ignore[union-attr]

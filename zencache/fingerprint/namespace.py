@@ -12,15 +12,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from zencache.fingerprint.normal_form import (
-    BLIND,
-    BLIND_DECORATORS,
-    OTHER,
-    ZENCACHE,
-    Decorators,
-    Reference,
-)
+from zencache.fingerprint.decorator import BLIND, BLIND_DECORATORS, OTHER, ZENCACHE, Decorators
 from zencache.fingerprint.ownership import is_user_code, is_user_path, is_zencache
+from zencache.fingerprint.scope import Reference
 
 
 class _Missing:

@@ -6,51 +6,20 @@ import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from zencache.digest import encode
+from zencache.fingerprint.decorator import BLIND, OTHER, ZENCACHE, Decorators, decorator_in
+from zencache.fingerprint.scope import GLOBAL, Reference, Scope, Scopes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 # `ctx` repeats the place of a node, `kind` the spelling of a string, `simple` a pair of parentheses.
 _SPELLING = frozenset({"ctx", "kind", "simple", "type_comment"})
-# What a decorator is: zencache's, which does not count; one that leaves annotations unread; or any other.
-OTHER, BLIND, ZENCACHE = range(3)
-# Those that leave annotations unread, by the modules that have them.
-BLIND_DECORATORS = {
-    "builtins": {"staticmethod", "classmethod", "property"},
-    "functools": {"cached_property", "total_ordering", "wraps", "cache", "lru_cache"},
-    "contextlib": {"contextmanager", "asynccontextmanager"},
-    "abc": {"abstractmethod"},
-    "typing": {"override", "final", "overload"},
-    "typing_extensions": {"override", "final", "overload"},
-}
-_ACCESSORS = frozenset({("setter",), ("getter",), ("deleter",)})
-# Attributes of code that do not count where nothing reads them, and the root of a reference that tells
-# that they are read from something which no name leads to.
-READ_ATTRIBUTES = {
-    "__annotations__": "<annotations>",
-    "__doc__": "<docstrings>",
-    "__dict__": "<order>",
-    "__subclasses__": "<subclasses>",
-}
 _DYNAMIC = frozenset({"eval", "exec", "globals", "vars", "locals", "compile"})
-
-
-class Reference(NamedTuple):
-    """A name that source refers to from outside of itself.
-
-    ``root`` is a free name, or, when ``level`` is not None, a module imported by that (relative) level
-    inside the source; ``chain`` the attributes taken from it. A root of ``READ_ATTRIBUTES`` is no name:
-    the source reads that attribute of something.
-    """
-
-    root: str
-    chain: tuple[str, ...] = ()
-    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +37,7 @@ class Syntax:
     dynamic: tuple[str, ...] = ()
 
 
-Decorators = Callable[[str, tuple[str, ...]], int]  # what the decorator `name.chain` is to a module
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
-
-@dataclass(slots=True)
-class _Scope:
-    """Names bound in one scope, and those loaded there that another scope may have to explain."""
-
-    kind: str  # "module", "class", "function" or "comprehension"
-    bound: set[str] = field(default_factory=set)
-    imports: dict[str, list[Reference]] = field(default_factory=dict)
-    outward: set[str] = field(default_factory=set)
-    loads: list[Reference] = field(default_factory=list)
-    properties: set[str] = field(default_factory=set)
 
 
 class Writer:
@@ -96,12 +52,12 @@ class Writer:
         self._decorators_of_module = decorators
         self._around = around
         self._out: list[bytes] = []
-        self._scopes = [_Scope("module")]
+        self._scopes = Scopes()
         self._dynamic: dict[str, None] = {}
 
     def finish(self) -> Syntax:
         digest = hashlib.sha256(b"".join(self._out)).digest()
-        return Syntax(digest, tuple(dict.fromkeys(self._scopes[0].loads)), tuple(self._dynamic))
+        return Syntax(digest, self._scopes.references, tuple(self._dynamic))
 
     # -- the normal form
 
@@ -167,94 +123,63 @@ class Writer:
     def _name(self, node: ast.Name) -> None:
         self._out.append(b"(Name " + _text(node.id) + b")")
         if isinstance(node.ctx, ast.Load):
-            self._load(Reference(node.id))
+            self._scopes.load(Reference(node.id))
         else:
-            self._bind(node.id)
+            self._scopes.bind(node.id)
 
     def _attribute(self, node: ast.Attribute) -> None:
         path = _dotted(node)
         if path is None:
             self._plain(node)
-            self._read((node.attr,))
+            self._scopes.read((node.attr,))
             return
         self._out.append(b"(Attribute")
         self._out.extend([_text(part) for part in path])
         self._out.append(b")")
-        self._load(Reference(path[0], path[1:]))
-
-    def _read(self, attributes: tuple[str, ...]) -> None:
-        """Attributes are read from what no name leads to."""
-        for name in attributes:
-            if name in READ_ATTRIBUTES:
-                self._load(Reference(READ_ATTRIBUTES[name]))
-
-    def _load(self, reference: Reference) -> None:
-        self._scopes[-1].loads.append(reference)
-
-    def _bind(self, name: str) -> None:
-        self._scopes[-1].bound.add(name)
+        self._scopes.load(Reference(path[0], path[1:]))
 
     def _walrus(self, node: ast.NamedExpr) -> None:
         self._plain(node)
-        owner = next(scope for scope in reversed(self._scopes) if scope.kind != "comprehension")
-        owner.bound.add(node.target.id)
-        self._scopes[-1].bound.discard(node.target.id)
+        self._scopes.bind_around_comprehensions(node.target.id)
 
-    def _outward(self, node: ast.Global | ast.Nonlocal) -> None:
+    def _global(self, node: ast.Global) -> None:
         self._plain(node)
-        self._scopes[-1].outward.update(node.names)
-        for name in node.names:
-            self._load(Reference(name))
+        self._scopes.take_from_module(node.names)
+
+    def _nonlocal(self, node: ast.Nonlocal) -> None:
+        self._plain(node)
+        self._scopes.take_from_function(node.names)
 
     def _binding(self, node: ast.AST) -> None:
         """``except ... as name`` and the captures of ``match``."""
         self._plain(node)
         name = getattr(node, "name", None) or getattr(node, "rest", None)
         if name:
-            self._bind(name)
+            self._scopes.bind(name)
 
     def _import(self, node: ast.Import) -> None:
         self._plain(node)
         for alias in node.names:
             module = alias.name if alias.asname else alias.name.partition(".")[0]
-            self._bind_import(alias.asname or module, Reference(module, (), 0))
+            self._scopes.bind_import(alias.asname or module, Reference(module, (), 0))
             if not alias.asname and module != alias.name:
                 # `import a.b` binds `a`, but loads `a.b`: a chain through `a` must find it.
-                self._load(Reference(alias.name, ("__name__",), 0))
+                self._scopes.load(Reference(alias.name, ("__name__",), 0))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         self._plain(node)
         for alias in node.names:
             reference = Reference(node.module or "", (alias.name,), node.level)
-            self._bind_import(alias.asname or alias.name, reference)
+            self._scopes.bind_import(alias.asname or alias.name, reference)
 
-    def _bind_import(self, name: str, reference: Reference) -> None:
-        scope = self._scopes[-1]
-        scope.bound.add(name)
-        scope.imports.setdefault(name, []).append(reference)  # several, where one is tried before another
-
-    # -- scopes
-
-    def _close(self) -> None:
-        """Leaves a scope: what it does not bind itself is a name of the scope around it."""
-        scope = self._scopes.pop()
-        visible = [outer for outer in self._scopes if outer.kind != "class"] or self._scopes
-        outer = self._scopes[-1] if scope.kind == "comprehension" else visible[-1]
-        for load in scope.loads:
-            if load.level is not None or load.root in scope.outward or load.root not in scope.bound:
-                outer.loads.append(load)
-            elif load.root in scope.imports:
-                for module in scope.imports[load.root]:
-                    outer.loads.append(module._replace(chain=module.chain + load.chain))
-            else:
-                outer.loads += [Reference(READ_ATTRIBUTES[n]) for n in load.chain if n in READ_ATTRIBUTES]
+    # -- definitions
 
     def function(self, node: Function, *, with_defaults: bool = True) -> None:
         """A function or lambda: what its surroundings evaluate first, then its own scope."""
         decorators, annotated = self._decorators(node)
         self._out.append(b"(" + type(node).__name__.encode())
         if not isinstance(node, ast.Lambda):
-            self._bind(node.name)
+            self._scopes.bind(node.name)
             self._out.append(encode(node.name))
             self._list(decorators)
             if annotated and node.returns:
@@ -265,10 +190,10 @@ class Writer:
             self._field(b" defaults=", node.args.defaults)
             for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
                 self._field(_text(argument.arg), default)
-        self._scopes.append(_Scope("function"))
+        self._scopes.open("function")
         self._arguments(node.args, annotated=annotated)
         self._list(node.body if isinstance(node.body, list) else [node.body])
-        self._close()
+        self._scopes.close()
         self._out.append(b")")
 
     def _arguments(self, arguments: ast.arguments, *, annotated: bool) -> None:
@@ -281,7 +206,7 @@ class Writer:
         }
         for mark, group in kinds.items():
             for argument in group:
-                self._bind(argument.arg)
+                self._scopes.bind(argument.arg)
                 self._out.append(mark + _text(argument.arg))
                 if annotated and argument.annotation:
                     self._annotation(b" annotation=", argument.annotation)
@@ -308,26 +233,19 @@ class Writer:
         if path is None:
             return OTHER
         root, chain = path[0], path[1:]
-        scopes = [*map(self._scope_of, self._around), *self._scopes[1:]]
-        for scope in reversed(scopes):
-            if scope.kind == "class" and scope is not scopes[-1]:
-                continue
-            if root in scope.properties and chain in _ACCESSORS:
-                return BLIND
-            if root in scope.bound - scope.outward:
-                kinds = {_imported_decorator(each, chain) for each in scope.imports.get(root, ())}
-                return kinds.pop() if len(kinds) == 1 else OTHER
-        return self._decorators_of_module(root, chain)
+        scopes = [*map(self._scope_of, self._around), *self._scopes.below_module]
+        kind = decorator_in(scopes, root, chain)
+        return self._decorators_of_module(root, chain) if kind is None else kind
 
-    def _scope_of(self, node: Definition) -> _Scope:
+    def _scope_of(self, node: Definition) -> Scope:
         """The names of a definition that what is written stands in."""
         if isinstance(node, ast.ClassDef):
-            return _Scope("class", _names(node.body), properties=self._properties(node.body))
+            return Scope("class", _names(node.body), properties=self._properties(node.body))
         inner = Writer(lambda root, chain: OTHER)
-        inner._scopes.append(_Scope("function"))
+        inner._scopes.open("function")
         inner._arguments(node.args, annotated=False)
         inner._list(node.body)
-        return inner._scopes[-1]
+        return inner._scopes.innermost
 
     def _properties(self, body: list[ast.stmt]) -> set[str]:
         return {
@@ -342,14 +260,14 @@ class Writer:
         first, *others = node.generators
         self._out.append(b"(" + type(node).__name__.encode())
         self.node(first.iter)  # evaluated outside
-        self._scopes.append(_Scope("comprehension"))
+        self._scopes.open("comprehension")
         self.node(first.target)
         self._field(b" ifs=", first.ifs)
         self._out.append(encode(first.is_async))
         self._list(others)
         for name in ("key", "value", "elt"):
             self._field(b" " + name.encode() + b"=", getattr(node, name, None))
-        self._close()
+        self._scopes.close()
         self._out.append(b")")
 
     def class_frame(self, node: ast.ClassDef, body: list[ast.stmt]) -> None:
@@ -359,9 +277,9 @@ class Writer:
         self._type_parameters(node)
         self._field(b" bases=", node.bases)
         self._field(b" keywords=", node.keywords)
-        self._scopes.append(_Scope("class", properties=self._properties(body)))
+        self._scopes.open("class", properties=self._properties(body))
         self._list(body)
-        self._close()
+        self._scopes.close()
         self._out.append(b")")
 
     def _type_parameters(self, node: ast.AST) -> None:
@@ -369,13 +287,13 @@ class Writer:
         self._field(b" type_params=", getattr(node, "type_params", []))
 
     def _inner_class(self, node: ast.ClassDef) -> None:
-        self._bind(node.name)
+        self._scopes.bind(node.name)
         self._out.append(encode(node.name))
         self.class_frame(node, node.body)
 
     def _annotated_assignment(self, node: ast.AnnAssign) -> None:
         """In a class the annotation counts; in a function it is as if it were not there."""
-        if self._scopes[-1].kind == "class":
+        if self._scopes.innermost.kind == "class":
             self._plain(ast.AnnAssign(node.target, ast.Constant(None), node.value, node.simple))
             self._annotation(b" annotation=", node.annotation)
         elif node.value is None:
@@ -389,11 +307,11 @@ class Writer:
         """``sys.modules["a"]`` and ``globals()["a"]``."""
         match _dotted(_called(node.value)), node.slice:
             case ("sys", "modules"), ast.Constant(value=str(target)):
-                self._load(Reference(target, (), 0))
+                self._scopes.load(Reference(target, (), 0))
             case ("sys", "modules"), _:
                 self._dynamic["`sys.modules` with a computed name"] = None
             case ("globals",), ast.Constant(value=str(target)):
-                self._load(Reference(target))
+                self._scopes.load(Reference(target, (), GLOBAL))
         self._plain(node)
 
     def _call(self, node: ast.Call) -> None:
@@ -410,14 +328,14 @@ class Writer:
             case [ast.Constant(value=str(target))] if name == "getattr":
                 path = _dotted(node.args[0])
                 if path is None:
-                    self._read((target,))
+                    self._scopes.read((target,))
                 else:
-                    self._load(Reference(path[0], (*path[1:], target)))
+                    self._scopes.load(Reference(path[0], (*path[1:], target)))
             case [ast.Constant(value=str(target))] if name == "attrgetter":
-                self._read(tuple(target.split(".")))
+                self._scopes.read(tuple(target.split(".")))
             case [ast.Constant(value=str(target))]:
                 if not target.startswith("."):
-                    self._load(Reference(target, (), 0))
+                    self._scopes.load(Reference(target, (), 0))
             case _ if name != "attrgetter":
                 self._dynamic[f"`{name}` with a computed name"] = None
 
@@ -442,14 +360,6 @@ def _dotted(node: ast.AST) -> tuple[str, ...] | None:
         parts.append(node.attr)
         node = node.value
     return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
-
-
-def _imported_decorator(imported: Reference, chain: tuple[str, ...]) -> int:
-    """What a decorator is that is imported in the function around it."""
-    if imported.level == 0 and imported.root.partition(".")[0] == "zencache":
-        return ZENCACHE
-    (*modules, name) = (imported.root, *imported.chain, *chain)
-    return BLIND if name in BLIND_DECORATORS.get(".".join(modules), ()) else OTHER
 
 
 def _names(body: list[ast.stmt]) -> set[str]:
@@ -500,8 +410,8 @@ _SPECIAL: dict[type, Callable[[Any, Any], None]] = {  # each takes the type of n
     ast.Name: Writer._name,
     ast.Attribute: Writer._attribute,
     ast.NamedExpr: Writer._walrus,
-    ast.Global: Writer._outward,
-    ast.Nonlocal: Writer._outward,
+    ast.Global: Writer._global,
+    ast.Nonlocal: Writer._nonlocal,
     ast.ExceptHandler: Writer._binding,
     ast.MatchAs: Writer._binding,
     ast.MatchStar: Writer._binding,

@@ -9,7 +9,9 @@ from enum import Enum
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from zencache.fingerprint.normal_form import OTHER, READ_ATTRIBUTES, Reference, Writer
+from zencache.fingerprint.decorator import OTHER
+from zencache.fingerprint.normal_form import Writer
+from zencache.fingerprint.scope import READ_ATTRIBUTES, Reference
 
 
 class Part(str, Enum):

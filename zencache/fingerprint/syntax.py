@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from zencache.fingerprint.normal_form import Decorators, Definition, Function, Syntax, Writer
+from zencache.fingerprint.decorator import Decorators
+from zencache.fingerprint.normal_form import Definition, Function, Syntax, Writer
 
 
 class ClassStatement:
