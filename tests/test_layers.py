@@ -91,6 +91,7 @@ LAYERS = [
     ["recording"],
     ["pipeline_view"],
     # L7
+    ["typed_argument"],
     ["loading"],
     ["repository"],
     ["testing"],

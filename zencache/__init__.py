@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from zencache.fingerprint import ExternalFile
     from zencache.materializer import ArtifactType, BaseMaterializer, PickleMaterializer
     from zencache.pipeline_function import Pipeline, pipeline
+    from zencache.plan import Plan
     from zencache.policy import CachePolicy
     from zencache.repository import Repository
     from zencache.step_function import Step, step
@@ -73,6 +74,7 @@ _HOMES = {
     "fingerprint": ("ExternalFile",),
     "materializer": ("ArtifactType", "BaseMaterializer", "PickleMaterializer"),
     "pipeline_function": ("Pipeline", "pipeline"),
+    "plan": ("Plan",),
     "policy": ("CachePolicy",),
     "repository": ("Repository",),
     "step_function": ("Step", "step"),
@@ -111,6 +113,7 @@ __all__ = [  # noqa: RUF022 - in the order of the modules
     "PickleMaterializer",
     "Pipeline",
     "pipeline",
+    "Plan",
     "CachePolicy",
     "Repository",
     "Step",

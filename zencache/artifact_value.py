@@ -25,10 +25,10 @@ from zencache.materializer import (
     is_there,
     json_value,
     name_of,
+    recorded_name,
     registered,
     require_value,
     type_by_name,
-    type_name,
 )
 from zencache.reference import Artifact as Reference
 from zencache.reference import is_reference
@@ -131,7 +131,7 @@ def _artifact(staged: Staged, stored: StoredObject) -> tuple[Artifact, ArtifactT
         ),
         object=stored.digest,
         materializer=name_of(materializer),
-        python_type=type_name(python_type),
+        python_type=recorded_name(python_type),
         configuration=json_value.dumps(vars(materializer)) if vars(materializer) else "",
         content_properties=staged.properties,
     )
@@ -154,7 +154,7 @@ def refer(value: Reference, seen: Sighting) -> tuple[Artifact, ArtifactType]:
         digest=_with_properties(digest.hash, properties),
         object=digest,
         materializer="",
-        python_type=type_name(type(value)),
+        python_type=recorded_name(type(value)),
         content_properties=properties,
     )
     return artifact, artifact_type_of(materializer, type(value))

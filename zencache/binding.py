@@ -12,7 +12,7 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -32,6 +32,7 @@ _PARAMETER_TYPES: tuple[type, ...] = (
     type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial,
 )  # fmt: skip
 
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 _LISTS = (list, Sequence, Collection, Iterable)
 
 
@@ -57,7 +58,7 @@ def bind(
         kwargs = dict(kwargs)
         if config_name in kwargs:
             configs.append(kwargs.pop(config_name))
-        kwargs = {**_fields_of(configs, config_class, name), **kwargs}
+        kwargs = {**config_values(configs, config_class, name), **kwargs}
     if len(args) > len(positions):
         raise DeclarationError(
             f"The step takes {len(positions)} inputs, {len(args)} were given.",
@@ -121,17 +122,58 @@ def is_parameter(annotation: Any, value: Any) -> bool:
     return any(is_class(m) and issubclass(m, _PARAMETER_TYPES) for m in members)
 
 
-def check_external(value: Any, step: str, argument: str) -> None:
-    """Raise for an external file inside of a container, where nobody would follow it."""
-    items = value.values() if isinstance(value, dict) else value
-    if isinstance(value, list | tuple | set | frozenset | dict) and any(
-        isinstance(item, ExternalFile) for item in items
-    ):
-        raise DeclarationError(
-            "An external file is given inside of a container.",
-            facts={"step": step, "parameter": argument, "found": f"{value!r:.80}"},
-            hint="Give one ExternalFile with a glob, or a parameter for each file.",
-        )
+def check_members(value: Any, step: str, argument: str, *, outputs: tuple[type, ...]) -> None:
+    """Raise for what nobody would follow inside of a container: an external file, the output of a step.
+
+    Args:
+        outputs: the classes of what stands for outputs of steps while a pipeline is wired.
+    """
+    for member in _members(value, step, argument):
+        if isinstance(member, ExternalFile):
+            raise DeclarationError(
+                "An external file is given inside of a container.",
+                facts={"step": step, "parameter": argument, "found": f"{value!r:.80}"},
+                hint="Give one ExternalFile with a glob, or a parameter for each file.",
+            )
+        if isinstance(member, outputs):
+            raise DeclarationError(
+                "The output of a step is given inside of a container.",
+                facts={"step": step, "parameter": argument, "found": type(value).__name__},
+                hint="Give each output to a parameter of its own; what holds them is made in a step.",
+            )
+
+
+def _members(value: Any, step: str, argument: str) -> Iterator[Any]:
+    """What a container, dataclass or model holds, and what that holds."""
+    path = [(id(value), iter(_held(value)))]
+    while path:
+        member = next(path[-1][1], path)
+        if member is path:
+            path.pop()
+            continue
+        yield member
+        held = _held(member)
+        if held and any(id(member) == outer for outer, _ in path):
+            raise DeclarationError(
+                "A value holds itself.",
+                facts={"step": step, "parameter": argument, "found": type(value).__name__},
+                hint="Make it inside the step.",
+            )
+        if held:
+            path.append((id(member), iter(held)))
+
+
+def _held(value: Any) -> list[Any]:
+    """What a value holds at once, without plain numbers and texts."""
+    kind = type(value)
+    held: Iterable[Any] = ()
+    if isinstance(value, dict):
+        held = (*value.keys(), *value.values())
+    elif isinstance(value, list | tuple | set | frozenset):
+        held = value
+    elif hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_fields"):
+        held = getattr(value, "__dict__", {}).values()
+    return [member for member in held if type(member) not in _PLAIN]
 
 
 def check_value(value: Any, step: str, argument: str) -> None:
@@ -244,11 +286,16 @@ def unknown_argument(declaration: Declaration, name: str, argument: str) -> Decl
     )
 
 
-def _fields_of(configs: list[Any], config_class: type[Any], name: str) -> dict[str, Any]:
+def config_values(configs: list[Any], config_class: type[Any], name: str) -> dict[str, Any]:
+    """The fields of the config that a step is given, if it is given one.
+
+    Raises:
+        DeclarationError: it is given several, or one of another class.
+    """
     if len(configs) > 1:
         raise DeclarationError("The config is given twice.", facts={"step": name}, hint="Give it once.")
     for config in configs:
-        if not isinstance(config, config_class):
+        if type(config) is not config_class:  # one that is derived from it would lose what it adds
             raise DeclarationError(
                 "The config is of another class.",
                 facts={"step": name, "expected": config_class.__name__, "found": type(config).__name__},

@@ -6,6 +6,7 @@ Only small facts go in and come out; the bytes go between the artifact store and
 from __future__ import annotations
 
 import copy
+import signal
 import time
 import traceback
 from collections.abc import Mapping
@@ -126,6 +127,18 @@ class Body:
             )
         except (ArtifactUnusable, MaterializerError) as error:
             raise InputUnreadable(argument, error) from error
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether a step failed, as one that calls ``sys.exit`` does; else the program is being ended.
+
+    A signal's handler may call ``sys.exit``, too, and does so wherever the program happens to be.
+    """
+    if not isinstance(error, SystemExit):
+        return isinstance(error, Exception)
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    return not any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def traceback_text(error: BaseException) -> str:

@@ -61,7 +61,7 @@ def Output(*unnamed: NoReturn, **types_by_name: Any) -> Any:  # noqa: N802 - rea
     return typing.NamedTuple("Output", list(types_by_name.items()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it can be referred to weakly
 class Declaration:
     """A step as it was declared.
 

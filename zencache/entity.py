@@ -11,6 +11,8 @@ from typing import Any
 from zencache.digest import Digest
 from zencache.policy import Level, Reason
 
+LATEST = "latest"  # what people call the last run; no run has this name
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:

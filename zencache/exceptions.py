@@ -29,7 +29,8 @@ say more: the heading of this class in `docs/troubleshooting.md`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from zencache.redaction import redacted
@@ -201,6 +202,14 @@ class StepFailed(ZencacheError):
         """That of the error of zencache that the step failed with, if it was one."""
         cause = self.failures.get(self.step)
         return cause.docs if isinstance(cause, ZencacheError) else super().docs
+
+
+def last_line(error: BaseException, function: Callable[..., Any]) -> str | None:
+    """``file:line`` of the last line in the file of a function on the way to an error."""
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    places = traceback.walk_tb(error.__traceback__)
+    lines = [number for frame, number in places if frame.f_code.co_filename == file]
+    return f"{file}:{lines[-1]}" if lines else None
 
 
 def error_text(error: BaseException) -> str:

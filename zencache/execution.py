@@ -13,7 +13,7 @@ from typing import Any
 from zencache import events
 from zencache.artifact_store import ArtifactStore
 from zencache.attempt import Attempt
-from zencache.body import Body, InputUnreadable, Outcome, traceback_text
+from zencache.body import Body, InputUnreadable, Outcome, is_failure, traceback_text
 from zencache.cache import Cache
 from zencache.call import flags_of
 from zencache.entity import CacheEntry, Decision, Execution, Lease, PipelineRun, Status
@@ -99,15 +99,18 @@ class RunExecution:
         events.emit(events.DidSkip(self._run, name, because))
 
     def _begin(self, node: Node, started: float) -> Pending | None:
+        unusable = None
         try:
             because = self._upstream.not_run(node)
-        except InputUnusable as unusable:
-            again = partial(self._begin, node, started)
-            pending = self._decide_again(unusable)
-            return again() if pending is None else pending.then(again)
+        except InputUnusable as found:
+            unusable = found
         except ZencacheError as error:
             self._end(self._begun(node, datetime.now(timezone.utc)), error, started)
             raise StepError(node.name) from error
+        if unusable is not None:
+            again = partial(self._begin, node, started)
+            pending = self._decide_again(unusable)
+            return again() if pending is None else pending.then(again)
         if because:
             self.skip(node.name, because)
             return None
@@ -118,12 +121,15 @@ class RunExecution:
         while True:
             try:
                 return self._decide_and_run(node, started)
-            except InputUnusable as unusable:
-                pending = self._decide_again(unusable)
-                if pending is not None:
-                    return pending.then(partial(self._advance, node, started))
+            except InputUnusable as found:
+                unusable = found
             except LeaseTaken as taken:
-                return self._wait(node, taken.lease)
+                lease = taken.lease
+                break
+            pending = self._decide_again(unusable)
+            if pending is not None:
+                return pending.then(partial(self._advance, node, started))
+        return self._wait(node, lease)
 
     def _decide_again(self, unusable: InputUnusable) -> Pending | None:
         """A hit could not be read: its producer is decided once more, without the entry that lied."""
@@ -256,19 +262,19 @@ class RunExecution:
             error = attempt.cause(error)
             self._end(attempt.execution, error, attempt.started, outcome.traceback)
             self._close(attempt)
-            if not isinstance(error, Exception):
+            if not is_failure(error):
                 raise error
             raise StepError(node.name) from error
         for output, (artifact, _) in outcome.saved.items():
             events.emit(events.DidPublish(self._run, node.name, output, artifact.uri, artifact.size))
+        taken_over = None
         try:
             self._complete(attempt, outcome)
         except LeaseLost as lost:
             self._refuse(attempt.execution, lost)
-            self._close(attempt)
-            return self._wait(node, lost.lease)
+            taken_over = lost.lease
         self._close(attempt)
-        return None
+        return None if taken_over is None else self._wait(node, taken_over)
 
     def _conclude_unreadable(self, attempt: Attempt, unreadable: InputUnreadable) -> Pending | None:
         """A worker could not load an input: if that is so here, too, its producer is decided again."""
@@ -330,7 +336,7 @@ class RunExecution:
         """Record that the step raised, or was interrupted."""
         ended = replace(
             execution,
-            status=Status.FAILED if isinstance(error, Exception) else Status.CANCELED,
+            status=Status.FAILED if is_failure(error) else Status.CANCELED,
             duration=time.perf_counter() - started,
             error=error_text(error),
         )

@@ -12,9 +12,16 @@ from typing import Any
 
 from zencache import events, recovery, scheduler
 from zencache.declaration import check_name
-from zencache.entity import PipelineRun, Status
+from zencache.entity import LATEST, PipelineRun, Status
 from zencache.environment import environment_facts
-from zencache.exceptions import DeclarationError, ReadOnlyError, StepFailed, ZencacheError, error_text
+from zencache.exceptions import (
+    DeclarationError,
+    ReadOnlyError,
+    StepFailed,
+    ZencacheError,
+    error_text,
+    last_line,
+)
 from zencache.execution import RunExecution, StepError
 from zencache.lease import Leases
 from zencache.metadata import MetadataStore
@@ -105,7 +112,7 @@ def invoke(
         ending.record(Status.FAILED if failures else Status.COMPLETED, len(failures))
         waiting = dict.fromkeys(execution.take_lost(), ())
     if failures:
-        raise _step_failed(run.name, failures) from next(iter(failures.values())).__cause__
+        raise _step_failed(run.name, failures, nodes) from next(iter(failures.values())).__cause__
     return Run(project.stores, writer.recorded)
 
 
@@ -161,15 +168,20 @@ def plan(pipeline: str, nodes: Sequence[Node], *, project: Project, options: Cac
     return make_plan(pipeline, nodes, order, options, stores, project.files)
 
 
-def _step_failed(run: str, failures: Mapping[str, Exception]) -> StepFailed:
+def _step_failed(run: str, failures: Mapping[str, Exception], nodes: Sequence[Node]) -> StepFailed:
     step, first = next(iter(failures.items()))
     causes = {name: error.__cause__ or error for name, error in failures.items()}
     cause = first.__cause__ or first
+    function = next(node.step.function for node in nodes if node.name == step)
     return StepFailed(
         f"Step `{step}` failed: {error_text(cause)}",
         step=step,
         failures=causes,
-        facts={"run": run, "also failed": ", ".join(list(failures)[1:]) or None},
+        facts={
+            "run": run,
+            "place": last_line(cause, function),
+            "also failed": ", ".join(list(failures)[1:]) or None,
+        },
         hint="What had finished is reused when you run the pipeline again.",
     )
 
@@ -203,6 +215,12 @@ def _run_name(project: Project, pipeline: str, given: str | None) -> str:
     """The name of the run: the one given, or the pipeline's name and the time."""
     if given is not None:
         name = check_name("run", given)
+        if name == LATEST:
+            raise DeclarationError(
+                f"A run cannot be called `{LATEST}`, which means the last one.",
+                facts={"pipeline": pipeline},
+                hint="Give another `run_name`, or none.",
+            )
         if project.stores.metadata.read.run(name) is not None:
             raise DeclarationError(
                 f"There is a run `{name}` already.",

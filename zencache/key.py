@@ -16,7 +16,7 @@ from typing import Any
 from zencache.declaration import Declaration
 from zencache.digest import fingerprint
 from zencache.entity import Acceptance, Artifact, Decision
-from zencache.exceptions import ConfigurationError, ZencacheError
+from zencache.exceptions import ConfigurationError, MaterializerError, ZencacheError
 from zencache.fingerprint import (
     FileFingerprints,
     FoundFile,
@@ -25,7 +25,14 @@ from zencache.fingerprint import (
     is_user_code,
     value_fingerprint,
 )
-from zencache.materializer import BaseMaterializer, by_name, find, name_of, user_materializers
+from zencache.materializer import (
+    BaseMaterializer,
+    by_name,
+    find,
+    name_of,
+    type_by_name,
+    user_materializers,
+)
 from zencache.policy import CachePolicy
 from zencache.redaction import redacted
 
@@ -178,8 +185,8 @@ class KeyMaker:
             parts.add("cache_version", fingerprint(step.cache_version), _in_short(step.cache_version))
             if policy.include_code:
                 self._add_code(parts, step, policy)
-            for name in step.outputs:
-                parts.add(f"output {name}", self._output_fingerprint(step, name))
+            for place, name in enumerate(step.outputs):
+                parts.add(f"output {name}", self._output_fingerprint(step, name, place))
         return parts
 
     def _add_code(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
@@ -200,11 +207,13 @@ class KeyMaker:
 
     def _add_outside(self, parts: _Parts, step: Declaration, policy: CachePolicy) -> None:
         """What lies outside of code, parameters and inputs, and is asked anew for each look-up."""
-        for url in policy.file_dependencies:
+        several = len(policy.file_dependencies) > 1
+        for place, url in enumerate(policy.file_dependencies):
             found = self._files.find(url)
             parts.files.append(found)
-            # Where a file lies does not count, so the rows of several have one identity.
-            parts.rows.append(("file", fingerprint([(file.name, file.content) for file in found.files])))
+            # Where a file lies does not count, but which of the policy's it is does.
+            content = fingerprint([(file.name, file.content) for file in found.files])
+            parts.rows.append((f"file {place}" if several else "file", content))
             for file in found.files:
                 label = f"file {url}" + (f": {file.name}" if file.name else "")
                 parts.show(label, fingerprint(file.content), str(file))
@@ -223,7 +232,7 @@ class KeyMaker:
             where = f"value that the `cache_func` of step `{step.name}` gave"
             parts.add("cache_func", value_fingerprint(value, where=where), _in_short(value))
 
-    def _output_fingerprint(self, step: Declaration, name: str) -> str:
+    def _output_fingerprint(self, step: Declaration, name: str, place: int) -> str:
         annotation = step.outputs[name]
         override = step.materializers.get(name)
         materializer = type(override) if override is not None else find(annotation)
@@ -233,7 +242,9 @@ class KeyMaker:
         state = (
             value_fingerprint(vars(override), where=f"materializer of output `{name}`") if override else ""
         )
-        return fingerprint((name, self._type_fingerprint(annotation), written_by, state))
+        # What a function returns goes to several outputs by their order.
+        order = (place,) if step.several else ()
+        return fingerprint((name, self._type_fingerprint(annotation), written_by, state, *order))
 
     def _input_fingerprint(self, step: Declaration, name: str, artifact: Artifact) -> str:
         declared = self._type_fingerprint(step.arguments.get(name, Any))
@@ -241,7 +252,21 @@ class KeyMaker:
             return fingerprint((declared, "external", artifact.digest))
         loader = self._materializer_fingerprint(by_name(artifact.materializer))
         qualname = artifact.python_type.partition(":")[2]
-        return fingerprint((declared, loader, qualname, artifact.digest))
+        configured = (artifact.configuration,) if artifact.configuration else ()
+        code = self._class_fingerprint(artifact.python_type, step.arguments.get(name))
+        return fingerprint((declared, loader, qualname, artifact.digest, *configured, *code))
+
+    def _class_fingerprint(self, python_type: str, declared: Any) -> tuple[str, ...]:
+        """The code of the user's class that an input is of, where its annotation does not name that."""
+        module, _, qualname = python_type.partition(":")
+        # A class of that name is taken for it, since a module that moves must not run everything anew.
+        if module == "builtins" or getattr(declared, "__qualname__", None) == qualname:
+            return ()
+        try:
+            kind = type_by_name(python_type)
+        except MaterializerError:  # not to be had here: then it cannot be loaded either
+            return ()
+        return (self._type_fingerprint(kind),) if is_user_code(kind) else ()
 
     def _materializer_fingerprint(self, materializer: type[BaseMaterializer]) -> str:
         known = self._of_materializer.get(materializer)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zencache import events
 from zencache.exceptions import error_text
+from zencache.visible import visible
 
 logger = logging.getLogger("zencache")
+_NEWLINE = "\n"
 
 
 if TYPE_CHECKING:
@@ -120,9 +122,9 @@ def log_event(event: events.Event) -> None:
         case events.DidFinish(step=step, duration=duration):
             _info("Step `%s` has finished in %.3fs.", step, duration)
         case events.DidFail(step=step, error=error):
-            logger.error("Step `%s` has failed: %s", step, error_text(error))
+            logger.error("Step `%s` has failed: %s", step, visible(error_text(error), keep=_NEWLINE))
         case events.WillRetry(step=step, error=error, tries=tries, of=of):
-            text = error_text(error)
+            text = visible(error_text(error), keep=_NEWLINE)
             logger.warning("Step `%s` is tried again (%d of %d), for it failed: %s", step, tries, of, text)
         case events.DidSkip(step=step, because=because):
             logger.warning("Step `%s` is skipped: %s.", step, because)

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from zencache.declaration import Declaration
 from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError, error_text, nearest
@@ -23,6 +24,9 @@ from zencache.step_function import Step
 _MISSING = object()
 _importing: ContextVar[bool] = ContextVar("zencache_importing", default=False)
 _aliases: dict[str, str] = {}  # name of a module here, because its own was taken -> its own
+_LOCAL = "<locals>"  # in the name of what is made inside a function
+# What was recorded of steps that no variable of a module holds -> the last such step that still exists.
+_made_in_functions: WeakValueDictionary[tuple[str, str], Declaration] = WeakValueDictionary()
 _cut: dict[str, int | None] = {}  # file -> the line at which its import ended, because it began to run
 
 
@@ -46,7 +50,10 @@ def step_origin(step: Declaration) -> tuple[str, str]:
     if not _holds(_walk(sys.modules.get(module), name), step):
         held = vars(sys.modules[module]) if module in sys.modules else {}
         name = next((variable for variable, value in list(held.items()) if _holds(value, step)), name)
-    return f"{_imported_name(module)}:{name}", file
+    source = f"{_imported_name(module)}:{name}"
+    if _LOCAL in name:
+        _made_in_functions[source, file] = step
+    return source, file
 
 
 def origin(thing: Any) -> tuple[str, str] | None:
@@ -87,6 +94,9 @@ def load_step(row: Mapping[str, Any]) -> Step:
     try:
         found = find(source, file)
     except NotFoundError as error:
+        made = _made_in_functions.get((source, file))
+        if made is not None:
+            return Step(made)
         raise NotFoundError(
             f"The code of step `{row['step']}` is not found any more.",
             facts={**facts, **error.facts},

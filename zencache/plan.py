@@ -282,6 +282,14 @@ class _Planner:
 
     def _seconds(self, earlier: Execution | None) -> float | None:
         """How long the step took when it last ran: that of a cached execution is its source's time."""
-        if earlier is not None and earlier.source_id is not None:
+        if earlier is None:
+            return None
+        if earlier.source_id is not None:
             earlier = next(iter(self._read.executions_by_id([earlier.source_id])), earlier)
-        return earlier.duration if earlier is not None else None
+        elif (
+            earlier.status is not Status.COMPLETED
+        ):  # how long it took until it failed or was killed tells little
+            every = self._read.executions_of_type(earlier.step)
+            completed = [one.duration for one in every if one.status is Status.COMPLETED]
+            return completed[-1] if completed else None
+        return earlier.duration

@@ -100,7 +100,7 @@ class _Passing:
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """Show the status line inside the block, if stderr is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     stdout, stderr = sys.stdout, sys.stderr

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from zencache.binding import check_parameter, copied, place, unknown_argument
+from zencache.binding import check_parameter, config_values, copied, place, unknown_argument
 from zencache.declaration import BaseStepConfig, Declaration, caller_scope, check_options, declare
 from zencache.exceptions import DeclarationError
 from zencache.policy import CachePolicy
@@ -78,8 +78,7 @@ class Step:
                 },
                 hint=f"To call the function itself: `{self.entrypoint.__name__}.entrypoint(...)`.",
             )
-        for config in configs:
-            configured.update({f: getattr(config, f) for f in declaration.config_fields})
+        configured.update(config_values(configs, config_class, self.name))
         for argument, value in kwargs.items():
             if argument == config_name:
                 continue

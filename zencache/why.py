@@ -216,7 +216,14 @@ def differences(
             old, new = _shown(before.parameters, name), _shown(now.parameters, name)
             found.append(Difference(label, f"{label}: {old} -> {new}"))
         elif kind == "input" and name in sources:
-            found.append(_input_difference(label, sources[name], statuses))
+            is_same = (name in now.inputs and name in before.inputs) and (
+                now.inputs[name].digest == before.inputs[name].digest
+            )
+            found.append(
+                Difference(label, f"{label}: the same content, declared or loaded as another type")
+                if is_same
+                else _input_difference(label, sources[name], statuses)
+            )
         elif kind == "input":
             found += _given_differences(label, now.key_values, before.key_values)
         elif label in same:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 from zencache import intake
 from zencache.binding import (
     bind,
-    check_external,
+    check_members,
     check_outputs,
     check_parameter,
     check_value,
@@ -74,7 +74,8 @@ def _ask_for_value(handle: Handle, *_: Any) -> NoReturn:
 
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or")
 _OTHER = ("bool", "int", "float", "len", "getitem", "contains", "lt", "le", "gt", "ge", "neg", "abs")
-for _operator in (*_OTHER, *_BINARY, *(f"r{one}" for one in _BINARY)):
+_TEXT = ("str", "format")  # else a text would say where a value is to come from, and be a parameter
+for _operator in (*_OTHER, *_BINARY, *(f"r{one}" for one in _BINARY), *_TEXT):
     setattr(Handle, f"__{_operator}__", _ask_for_value)
 
 
@@ -384,6 +385,7 @@ def _check_given(declaration: Declaration, name: str, argument: str, value: Any)
             if value
             else "A step without outputs can be named in `after`.",
         )
-    elif argument in declaration.arguments:
-        check_parameter(declaration, name, argument, value)
-        check_external(value, name, argument)
+    else:
+        check_members(value, name, argument, outputs=(Handle, Handles))
+        if argument in declaration.arguments:
+            check_parameter(declaration, name, argument, value)

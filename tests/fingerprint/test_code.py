@@ -305,6 +305,55 @@ COUNTS = {
         "N = 1",
         "N = 2",
     ),
+    "an option of a dataclass field that has a default": (
+        "from dataclasses import dataclass, field\n@dataclass\nclass A:\n"
+        "    n: int = field(default=1, compare=True)\ndef step(): return A(1) == A(2)",
+        "compare=True",
+        "compare=False",
+    ),
+    "an option of a dataclass that is made by a call": (
+        "from dataclasses import dataclass\nclass A:\n    n: int = 1\nA = dataclass(eq=True)(A)\n"
+        "def step(): return A() == A()",
+        "eq=True",
+        "eq=False",
+    ),
+    "an attribute that a member of an enum is made with": (
+        "import enum\nclass E(enum.Enum):\n    def __new__(cls, word, size):\n        one = object.__new__(cls)\n"
+        "        one._value_, one.size = word, size\n        return one\n    BIG = 'big', 8\n"
+        "def step(): return E.BIG.size",
+        "'big', 8",
+        "'big', 16",
+    ),
+    "a function under two installed decorators": (
+        "import functools, contextlib\n@functools.lru_cache\n@contextlib.contextmanager\ndef f():\n    yield 1\n"
+        "def step(): return f",
+        "yield 1",
+        "yield 2",
+    ),
+    "a function under an installed wrapper of a partial": (
+        "import contextlib, functools\nclass Quiet(contextlib.ContextDecorator):\n"
+        "    def __enter__(self): return self\n    def __exit__(self, *error): return False\n"
+        "def f(n): return 1 + n\ng = contextlib.ContextDecorator.__call__(Quiet(), functools.partial(f, 1))\n"
+        "def step(): return g()",
+        "return 1",
+        "return 2",
+    ),
+    "an attribute of a function in a registry": (
+        "def f(): return 1\nf.priority = 2\nALL = [f]\ndef step(): return [getattr(g, 'prior' + 'ity') for g in ALL]",
+        "priority = 2",
+        "priority = 3",
+    ),
+    "an attribute of a subclass that pickles as its base does": (
+        "from collections import Counter\nclass C(Counter): pass\nA = C(a=1)\nA.rate = 1\ndef step(): return A.rate",
+        "A.rate = 1",
+        "A.rate = 2",
+    ),
+    "a variable around code without source": (
+        "space = {}\nexec('def make(k):\\n    def inner(): return k\\n    return inner', space)\n"
+        "step = space['make'](1)",
+        "(1)",
+        "(2)",
+    ),
     "a global that a class body reads before it binds the name": (
         "N = 1\ndef step():\n    class A:\n        N = N + 1\n    return A.N",
         "N = 1",
@@ -822,6 +871,21 @@ ROUTES = {
     "getattr": "from . import helpers\ndef step(): return getattr(helpers, 'clean')(1)",
 }
 WHOLE_MODULE = {"import by literal name", "getattr"}
+UNUSED = {
+    "an import that is never used": "def step():\n    from . import plug\n    return 1",
+    "an import by a relative name": "import importlib\n"
+    "def step(): return importlib.import_module('.plug', __package__)",
+    "an import that may fail": "def step():\n    try:\n        from . import plug\n    except ImportError: return 0",
+}
+
+
+@pytest.mark.parametrize("body", UNUSED)
+def test_a_module_that_is_imported_for_what_that_does_counts(load, body):
+    first, same, other = (
+        load({"main.py": UNUSED[body], "plug.py": text}) for text in ("N = 1", "N = 1", "N = 2")
+    )
+    assert key(code_of(first.step)) == key(code_of(same.step))
+    assert key(code_of(first.step)) != key(code_of(other.step))
 
 
 @pytest.mark.parametrize("route", ROUTES)

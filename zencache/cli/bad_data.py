@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zencache.cli.find import find_artifact
 from zencache.cli.group import as_json, main, wrong_usage
+from zencache.cli.json_output import echo_json
 from zencache.cli.tables import print_table, show_rows
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def impact(artifact: str, as_json: bool) -> None:
             "runs": [run.name for run in found.runs],
             "pipelines": list(found.pipelines),
         }
-        click.echo(json.dumps(told, indent=2))
+        echo_json(told)
         return
     what = f"Artifact {start.id} ({start.type}{_again(len(found.same))})"
     where = f"{len(found.runs)} runs of {', '.join(found.pipelines) or 'no pipeline'}"

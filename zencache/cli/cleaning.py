@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from zencache.cli.find import find_artifact, find_artifact_or_run
 from zencache.cli.group import as_json, main
+from zencache.cli.json_output import echo_json
 from zencache.cli.tables import print_table, show_rows
 from zencache.quantity import counted, show_bytes
 from zencache.visible import visible
@@ -65,7 +65,7 @@ def gc(
         dry_run=not delete,
     )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        echo_json(dataclasses.asdict(report))
         return
     _print(report)
     if report.is_dry_run and (report.removed or report.records):
@@ -128,7 +128,7 @@ def purge(artifact: str, include_itself: bool, even_pinned: bool, delete: bool, 
         dry_run=not delete,
     )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        echo_json(dataclasses.asdict(report))
         return
     _print_removed(report.removed)
     would, frees = ("would be removed", "would free") if report.is_dry_run else ("removed", "frees")

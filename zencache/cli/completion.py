@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from zencache.cli.find import find_run, step_names, type_names
+from zencache.entity import LATEST
 
 _LAST = 100  # runs that are offered
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -49,5 +50,5 @@ def _names(kind: str, context: click.Context, incomplete: str) -> Iterable[str]:
     run_name, separator, _ = incomplete.partition("/")
     if kind == "artifacts" and separator:
         return [f"{run_name}/{step}" for step in find_run(run_name).steps]
-    runs = ["latest", *repository.stores.metadata.read.run_names()[: -_LAST - 1 : -1]]
+    runs = [LATEST, *repository.stores.metadata.read.run_names()[: -_LAST - 1 : -1]]
     return [f"{name}/" for name in runs] if kind == "artifacts" else runs

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from zencache.cli.group import as_json, main
+from zencache.cli.json_output import echo_json
 from zencache.cli.tables import print_table
 from zencache.quantity import show_bytes
 
@@ -24,7 +24,7 @@ def stats(pipeline: str | None, last: int, everything: bool, by_run: bool, as_js
 
     found = Repository().stats(pipeline, None if everything else last)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+        echo_json(dataclasses.asdict(found))
         return
     tallies = found.runs[::-1] if by_run else found.steps
     if not tallies:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 
 import click
 
 from zencache.cli.group import FAILED, FINE, as_json, main
+from zencache.cli.json_output import echo_json
 from zencache.visible import visible
 
 
@@ -27,7 +27,7 @@ def doctor(mend: bool, deep: bool, grace: str, as_json: bool) -> None:
     found = Repository().doctor(mend=mend, deep=deep, grace=grace)
     wrong = [one for one in found if not one.is_mended]
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        echo_json([dataclasses.asdict(one) for one in found])
     else:
         for one in found:
             click.echo(visible(str(one)))

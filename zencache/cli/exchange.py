@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from zencache.cli.find import find_artifact
 from zencache.cli.group import FAILED, as_json, main, wrong_usage
+from zencache.cli.json_output import echo_json
 
 if TYPE_CHECKING:
     from zencache.exchange import Carried
@@ -104,7 +104,7 @@ def _show(carried: Carried, as_json: bool) -> None:
             "refused": dict(carried.refused),
             "dry_run": carried.is_dry_run,
         }
-        click.echo(json.dumps(told, indent=2))
+        echo_json(told)
     else:
         verb = "would be carried" if carried.is_dry_run else "carried"
         click.echo(

@@ -29,7 +29,12 @@ _PAGE = "html"
 @main.command()
 @click.argument("what", metavar="RUN|ARTIFACT", shell_complete=complete("runs"))
 @click.option(
-    "--format", "format_", required=True, type=click.Choice([*_WRITERS, _PAGE]), help="What to write it in."
+    "--format",
+    "format_",
+    default="mermaid",
+    show_default=True,
+    type=click.Choice([*_WRITERS, _PAGE]),
+    help="What to write it in.",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, instead of stdout.")
 def export(what: str, format_: str, output: Path | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zencache.cli.group import wrong_usage
+from zencache.entity import LATEST
 from zencache.exceptions import NotFoundError, nearest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def find_run(name: str) -> Run:
 
     repository = Repository()
     names = repository.stores.metadata.read.run_names()
-    if name == "latest" and names:
+    if name == LATEST and names:
         return repository.get_run(names[-1])
     matches = [name] if name in names else [one for one in names if one.startswith(name)]
     if len(matches) > 1:
@@ -33,7 +34,7 @@ def find_run(name: str) -> Run:
         raise NotFoundError(
             f"There is no run `{name}`.",
             facts={"metadata": repository.metadata_url},
-            hint=nearest(name, ["latest", *names]),
+            hint=nearest(name, [LATEST, *names]),
         )
     return repository.get_run(matches[0] if matches else name)
 
@@ -72,7 +73,7 @@ def find_artifact(repository: Repository, text: str) -> ArtifactView:
 
 def _named_by(repository: Repository, text: str, known: Sequence[str]) -> str:
     """How an artifact is named, told by what was typed instead."""
-    if text == "latest" or text in repository.stores.metadata.read.run_names():
+    if text == LATEST or text in repository.stores.metadata.read.run_names():
         return f"An artifact of a run is `{text}/STEP` or `{text}/STEP/OUTPUT`."
     if text in step_names(repository):
         return f"The output of a step in a run is `latest/{text}`, or `RUN/{text}`."
@@ -103,7 +104,7 @@ def _output_of(run: Run, rest: str) -> ArtifactView:
 def find_artifact_or_run(repository: Repository, text: str) -> ArtifactView | Run:
     """A run if its name, or an unambiguous beginning of it, is given; else an artifact."""
     names = repository.stores.metadata.read.run_names()
-    if text == "latest" or any(name.startswith(text) for name in names):
+    if text == LATEST or any(name.startswith(text) for name in names):
         return find_run(text)
     try:
         return find_artifact(repository, text)

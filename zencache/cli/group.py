@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -46,6 +47,20 @@ class Commands(click.Group):
             else:
                 click.echo(f"Error: {visible(str(error), keep=_NEWLINE)}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:  # `| head`: click ends quietly
+            raise
+        except Exception as error:
+            if context.params.get("debug"):
+                raise
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            with suppress(OSError, AttributeError):  # a stderr that is full or closed
+                click.echo(
+                    f"Error: {visible(text, keep=_NEWLINE)}\n  hint: `zencache --debug` shows the traceback.",
+                    err=True,
+                )
+            context.exit(FAILED)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The whole first sentence of each command, wrapped; click would cut it off."""

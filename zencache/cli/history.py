@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from zencache.cli.completion import complete
 from zencache.cli.find import check_names, find_run
 from zencache.cli.group import as_json, main
+from zencache.cli.json_output import echo_json, json_text
 from zencache.cli.tables import print_table, show_rows
 from zencache.visible import visible
 
@@ -52,7 +52,7 @@ def show(run_name: str, as_json: bool) -> None:
     found = find_run(run_name)
     steps = [step_facts(step) for step in found.steps.values()]
     if as_json:
-        click.echo(json.dumps({**run_facts(found), **found.facts, "steps": steps}, indent=2, default=str))
+        echo_json({**run_facts(found), **found.facts, "steps": steps})
         return
     name, pipeline = visible(found.name), visible(found.pipeline)
     click.echo(f"Run {name} of {pipeline}: {found.status} in {found.duration:.3f}s")
@@ -82,7 +82,7 @@ def why(run_name: str, step: str, as_json: bool) -> None:
     """Tell why STEP of RUN was taken from the cache, or was not."""
     told = find_run(run_name).steps[step].why()
     if as_json:
-        click.echo(json.dumps({**dataclasses.asdict(told), "follows_from": told.follows_from}, indent=2))
+        echo_json({**dataclasses.asdict(told), "follows_from": told.follows_from})
     else:
         click.echo(visible(str(told), keep=_NEWLINE))
 
@@ -96,7 +96,7 @@ def diff(run_a: str, run_b: str, as_json: bool) -> None:
     from zencache.repository import Repository
 
     found = Repository().compare(find_run(run_a), find_run(run_b))
-    text = json.dumps(dataclasses.asdict(found), indent=2) if as_json else visible(str(found), keep=_NEWLINE)
+    text = json_text(dataclasses.asdict(found)) if as_json else visible(str(found), keep=_NEWLINE)
     click.echo(text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from zencache.cli.completion import complete
 from zencache.cli.find import check_names, find_artifact
 from zencache.cli.group import as_json, main
+from zencache.cli.json_output import echo_json
 from zencache.cli.tables import console, show_rows
 from zencache.visible import visible
 
@@ -123,7 +123,7 @@ def lineage(
     found = find_artifact(repository, artifact)
     graph = repository.lineage(found, depth, direction=direction)
     if as_json:
-        click.echo(json.dumps(_only(graph.to_json(), type_, found.id), indent=2))
+        echo_json(_only(graph.to_json(), type_, found.id))
         return
     for shown, title in (("upstream", "was made of"), ("downstream", "went into")):
         if direction in (None, shown):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
 from zencache.cli.group import as_json, main
+from zencache.cli.json_output import echo_json
+
+_PARAM = "An argument of the pipeline: JSON or plain text, as its annotation takes it."
 
 
 @main.command()
@@ -26,7 +27,7 @@ def init(folder: str) -> None:
 
 @main.command()
 @click.argument("target", metavar="FILE[:PIPELINE]")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help=_PARAM)
 @click.option("--run-name", help="Name of the run; made from the pipeline's name and the time unless given.")
 @click.option(
     "--cache/--no-cache", "enable_cache", default=None, help="Use the cache for every step, or for none."
@@ -50,7 +51,7 @@ def run(
 
 @main.command()
 @click.argument("target", metavar="FILE[:PIPELINE]")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help=_PARAM)
 @click.option("--cache/--no-cache", "enable_cache", default=None, help="As for `run`.")
 @click.option("--refresh", multiple=True, metavar="STEP[+]", help="As for `run`.")
 @as_json
@@ -68,20 +69,17 @@ def plan(
             {"step": s.name, "prediction": s.prediction.value, "reasons": s.reasons, "seconds": s.seconds}
             for s in made
         ]
-        click.echo(json.dumps({"pipeline": made.pipeline, "seconds": made.seconds, "steps": rows}, indent=2))
+        echo_json({"pipeline": made.pipeline, "seconds": made.seconds, "steps": rows})
     else:
         click.echo(str(made))
 
 
-def parse_params(params: Iterable[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` texts; a value is read as JSON if it is that, else as text."""
-    parsed: dict[str, Any] = {}
+def parse_params(params: Iterable[str]) -> dict[str, str]:
+    """The names and values of ``NAME=VALUE`` texts."""
+    parsed: dict[str, str] = {}
     for param in params:
         name, separator, text = param.partition("=")
         if not separator or not name:
             raise click.BadParameter(f"{param!r} is not NAME=VALUE", param_hint="--param")
-        try:
-            parsed[name] = json.loads(text)
-        except ValueError:
-            parsed[name] = text
+        parsed[name] = text
     return parsed

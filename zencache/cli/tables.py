@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from zencache.cli.json_output import echo_json
 from zencache.visible import visible
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _WIDE = 10_000
 
 def show_rows(as_json: bool, rows: list[dict[str, Any]], columns: tuple[str, ...], *, empty: str) -> None:
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
+        echo_json(rows)
     elif not rows:
         click.echo(empty)
     else:
@@ -80,5 +80,5 @@ def console(room: int = 0) -> Console:
     """
     from rich.console import Console
 
-    out = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    out = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else _WIDE, highlight=False)
     return out if out.width >= room else Console(width=_WIDE, highlight=False)

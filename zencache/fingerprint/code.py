@@ -247,9 +247,12 @@ class _Graph:
             node.parts.append(self._variable(node, cells["__class__"], ()))
         for reference in read_function(function).syntax.references:
             node.parts.append(self._reference(node, reference, function.__globals__, cells))
-        wrapped = function.__dict__.get("__wrapped__")
-        if wrapped is not None:
-            node.parts.append(b"wraps" + self._value(node, wrapped, f"what {node.name} wraps"))
+        for name, value in sorted(function.__dict__.items()):
+            if name == "__wrapped__":
+                if value is not None:
+                    node.parts.append(b"wraps" + self._value(node, value, f"what {node.name} wraps"))
+            else:
+                self._held(node, name, value)
 
     def _describe_class(self, node: _Node) -> None:
         kind: type = node.target

@@ -56,8 +56,9 @@ def content_with_version(code: CodeType) -> tuple[Any, ...]:
 
 
 def references(code: CodeType) -> tuple[Reference, ...]:
-    """The globals that a code object loads, with the attributes taken from them at once."""
-    return tuple(dict.fromkeys(_references(code)))
+    """The globals that a code object loads, with the attributes taken from them at once; and its cells."""
+    cells = [Reference(name) for name in code.co_freevars if name != "__class__"]
+    return tuple(dict.fromkeys([*_references(code), *cells]))
 
 
 def nested(code: CodeType) -> Iterator[CodeType]:

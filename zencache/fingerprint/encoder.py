@@ -225,7 +225,7 @@ class Encoder:
 def _hidden(value: Any) -> dict[str, Attempt] | None:
     """The attributes of an instance whose class says itself how it is pickled, and may leave some out."""
     kind = type(value)
-    if not any(is_user_code(getattr(kind, name, None)) for name in _PICKLING):
+    if not is_user_code(kind) or not any(_is_said_by(kind, name) for name in _PICKLING):
         return None
     slots = [
         name
@@ -238,6 +238,11 @@ def _hidden(value: Any) -> dict[str, Attempt] | None:
 
 
 _PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__")
+
+
+def _is_said_by(kind: type, name: str) -> bool:
+    """Whether a class, or one that it is derived from, pickles in a way of its own."""
+    return getattr(kind, name, None) is not getattr(object, name, None)
 
 
 def state_of(value: Any, state: Any) -> Any:
@@ -256,11 +261,24 @@ def state_of(value: Any, state: Any) -> Any:
     }
 
 
-def _sortable(value: Any) -> bytes:
+def _sortable(value: Any, depth: int = 0) -> bytes:
     """Data by its encoding, code by its name and then its place: neither depends on an address."""
     if type(value) in ATOMS:
         return encode(value)
-    if not isinstance(value, types.FunctionType | type):
+    if isinstance(value, types.FunctionType | type):
+        code = getattr(value, "__code__", None)
+        return encode((value.__qualname__, code.co_firstlineno if code else 0, code.co_code if code else b""))
+    if depth > _SORTED_TO:
         return b""
-    code = getattr(value, "__code__", None)
-    return encode((value.__qualname__, code.co_firstlineno if code else 0, code.co_code if code else b""))
+    if isinstance(value, frozenset):
+        return b"".join(sorted(_sortable(member, depth + 1) for member in value))
+    if isinstance(value, functools.partial):
+        held: Iterable[Any] = (value.func, *value.args, *sorted(value.keywords.items()))
+    elif isinstance(value, tuple):
+        held = value
+    else:
+        held = sorted(getattr(value, "__dict__", {}).items(), key=lambda item: str(item[0]))
+    return b"".join(_sortable(member, depth + 1) for member in held)
+
+
+_SORTED_TO = 5  # how deep members of a set are looked into for their order

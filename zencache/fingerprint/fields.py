@@ -53,10 +53,26 @@ def defaults_of(kind: type) -> tuple[tuple[str, Any], ...]:
     Their expressions do not tell where a name in them is bound again later.
     """
     given = tuple((n, v) for n, v in fields_of(kind) if n.endswith(_GIVEN) and not _is_undefined(v))
-    return given + tuple(_dict(vars(kind), "_field_defaults"))
+    return given + tuple(_switches(kind)) + tuple(_dict(vars(kind), "_field_defaults"))
 
 
 _GIVEN = (".default", ".default_factory", ".metadata", ".attribute")
+_SWITCHES = {"init": True, "repr": True, "hash": None, "compare": True, "kw_only": False}
+_OF_CLASSES = {"init": True, "repr": True, "eq": True, "order": False, "unsafe_hash": False, "frozen": False}
+
+
+def _switches(kind: type) -> Named:
+    """What a dataclass and its fields were told, where it is not the usual."""
+    contents = vars(kind)
+    for name, field in _dict(contents, "__dataclass_fields__"):
+        for switch, usual in _SWITCHES.items():
+            value = getattr(field, switch, usual)
+            if value is not usual and value is not dataclasses.MISSING:
+                yield f"{name}.{switch}", value
+    parameters = contents.get("__dataclass_params__")
+    for switch, usual in _OF_CLASSES.items() if parameters is not None else ():
+        if getattr(parameters, switch, usual) is not usual:
+            yield f"dataclass.{switch}", getattr(parameters, switch)
 
 
 def _is_undefined(value: Any) -> bool:
@@ -72,7 +88,16 @@ def members_of(kind: type) -> dict[str, Any]:
     """The values of an enum's members, with other names of a member; nothing for any other class."""
     if not isinstance(kind, enum.EnumMeta):
         return {}
-    return {name: member._value_ for name, member in kind._member_map_.items()}
+    return {name: _member(member) for name, member in kind._member_map_.items()}
+
+
+def _member(member: Any) -> Any:
+    """The value of a member, and the attributes that its class or somebody else gave it."""
+    more = {name: value for name, value in vars(member).items() if name not in _OF_A_MEMBER}
+    return (member._value_, more) if more else member._value_
+
+
+_OF_A_MEMBER = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_"})
 
 
 def _dict(contents: Any, name: str) -> list[tuple[str, Any]]:

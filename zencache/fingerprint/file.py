@@ -193,9 +193,9 @@ class FileFingerprints:
                 )
             digest = self._digest(path)
             return FoundFile(path, name, digest.hash, digest.size)
-        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        files, empty = _below(path)
         digests = [(file.relative_to(path).as_posix(), self._digest(str(file))) for file in files]
-        content = fingerprint([(relative, digest.hash) for relative, digest in digests])
+        content = fingerprint([(relative, digest.hash) for relative, digest in digests] + empty)
         return FoundFile(path, name, f"folder:{content}", sum(digest.size for _, digest in digests))
 
     def _digest(self, path: str) -> Digest:
@@ -234,6 +234,20 @@ class FileFingerprints:
                 with suppress(OSError, ValueError):
                     self._known = _checked(json.loads(self._memory.read_text()))
         return self._known
+
+
+def _below(path: str) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The files below a folder, sorted, through links as well; and its empty folders, each with no digest."""
+    files: list[Path] = []
+    empty: list[tuple[str, str]] = []
+    for folder, folders, names in os.walk(path, followlinks=True):
+        here = Path(folder)
+        around = {os.path.realpath(each) for each in (here, *here.parents)}
+        folders[:] = [name for name in folders if os.path.realpath(here / name) not in around]
+        files += [file for name in names if (file := here / name).is_file()]
+        if folder != path and not folders and not names:
+            empty.append((here.relative_to(path).as_posix(), ""))
+    return sorted(files), sorted(empty)
 
 
 def _state(path: str) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import resolve_name
 from typing import Any
 
 from zencache.digest import encode
@@ -318,8 +319,16 @@ class Writer:
         name = _last_name(node.func)
         if name in ("getattr", "attrgetter", "import_module", "__import__"):
             self._call_by_name(name, node)
-        elif name in _DYNAMIC and isinstance(node.func, ast.Name):
+        elif name in _DYNAMIC and (
+            isinstance(node.func, ast.Name) or _dotted(node.func) == ("builtins", name)
+        ):
             self._dynamic[f"`{name}`"] = None
+        elif _dotted(node.func) == ("sys", "modules", "get"):
+            match node.args[:1]:
+                case [ast.Constant(value=str(target))]:
+                    self._scopes.load(Reference(target, (), 0))
+                case _:
+                    self._dynamic["`sys.modules` with a computed name"] = None
         self._plain(node)
 
     def _call_by_name(self, name: str, node: ast.Call) -> None:
@@ -334,9 +343,21 @@ class Writer:
             case [ast.Constant(value=str(target))] if name == "attrgetter":
                 self._scopes.read(tuple(target.split(".")))
             case [ast.Constant(value=str(target))]:
-                if not target.startswith("."):
-                    self._scopes.load(Reference(target, (), 0))
+                self._import_by_name(name, target, node.args[1:2])
             case _ if name != "attrgetter":
+                self._dynamic[f"`{name}` with a computed name"] = None
+
+    def _import_by_name(self, name: str, target: str, package: list[ast.expr]) -> None:
+        relative = target.lstrip(".")
+        match package:
+            case _ if relative == target:
+                self._scopes.load(Reference(target, (), 0))
+            case [ast.Name(id="__package__")]:
+                self._scopes.load(Reference(relative, (), len(target) - len(relative)))
+            case [ast.Constant(value=str(of))]:
+                with suppress(ImportError):
+                    self._scopes.load(Reference(resolve_name(target, of), (), 0))
+            case _:
                 self._dynamic[f"`{name}` with a computed name"] = None
 
 

@@ -122,7 +122,7 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
     registered = [
         part for pair in (registry.items() if isinstance(registry, MappingProxyType) else ()) for part in pair
     ]
-    users = [inner for inner in (wrapped, *held, *registered) if is_user_code(inner)]
+    users = [inner for inner in (wrapped, *held, *registered) if _leads_to_user_code(inner)]
     users += [inner for inner in held if type(inner) in _PLAIN]
     if not users:
         return by_name(function)
@@ -130,6 +130,30 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
     module = str(function.__globals__.get("__name__"))
     read = [] if module in _BLIND_WRAPPERS else [_Annotations(inner) for inner in users if _annotated(inner)]
     return "wrapper", f"{module}:{code.co_name}", *users, *read
+
+
+def _leads_to_user_code(value: Any, seen: frozenset[int] = frozenset()) -> bool:
+    """Whether a value is the user's code, or wraps it however often."""
+    if is_user_code(value):
+        return True
+    if id(value) in seen:
+        return False
+    seen |= {id(value)}
+    inner: list[Any] = []
+    if isinstance(value, FunctionType):
+        inner = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+        registry = value.__dict__.get("registry")
+        inner += registry.values() if isinstance(registry, MappingProxyType) else ()
+        inner.append(value.__dict__.get("__wrapped__"))
+    elif isinstance(value, functools.partial):
+        inner = [value.func]
+    elif isinstance(value, MethodType):
+        inner = [value.__func__, value.__self__]
+    elif isinstance(value, functools._lru_cache_wrapper):
+        inner = [value.__wrapped__]
+    elif not isinstance(value, type | ModuleType) and callable(value):
+        return is_user_code(type(value))
+    return any(_leads_to_user_code(one, seen) for one in inner)
 
 
 class _Annotations:
@@ -180,5 +204,6 @@ def _wrapper(value: Any) -> bytes | Parts | None:
         return None
     wrapped = getattr(value, "__wrapped__", None) if callable(value) else None
     if wrapped is not None:
-        return "wrapper", kind, wrapped
+        by = getattr(value, "_self_wrapper", None)  # what a wrapper of `wrapt` calls
+        return ("wrapper", kind, wrapped, by) if is_user_code(by) else ("wrapper", kind, wrapped)
     return None

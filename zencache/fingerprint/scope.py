@@ -89,6 +89,9 @@ class Scopes:
         """
         scope = self._open.pop()
         outer = next(each for each in reversed(self._open) if each.kind != "class")
+        used = {load.root for load in scope.loads}
+        for name in scope.imports.keys() - used:  # imported for what the import itself does
+            outer.loads += scope.imports[name]
         for load in scope.loads:
             if load.level is not None:
                 outer.loads.append(load)
@@ -102,9 +105,7 @@ class Scopes:
                 for module in scope.imports.get(load.root, ()):
                     outer.loads.append(module._replace(chain=module.chain + load.chain))
                 if load.root not in scope.imports:
-                    outer.loads += [
-                        Reference(READ_ATTRIBUTES[n]) for n in load.chain if n in READ_ATTRIBUTES
-                    ]
+                    outer.loads += [Reference(READ_ATTRIBUTES[n]) for n in load.chain if n in READ_ATTRIBUTES]
 
     def load(self, reference: Reference) -> None:
         self._open[-1].loads.append(reference)

@@ -33,6 +33,7 @@ __all__ = [
     "has_materializer",
     "is_there",
     "name_of",
+    "recorded_name",
     "register",
     "registered",
     "require_type",
@@ -149,7 +150,15 @@ def artifact_type_of(
 
 def name_of(materializer: BaseMaterializer | type[BaseMaterializer]) -> str:
     """``"module:qualname"``, by which a materializer is recorded."""
-    return type_name(materializer if isinstance(materializer, type) else type(materializer))
+    return recorded_name(materializer if isinstance(materializer, type) else type(materializer))
+
+
+def recorded_name(kind: type) -> str:
+    """As :func:`type_name`; what is defined in a function is found by it for as long as this program runs."""
+    name = type_name(kind)
+    if "<locals>" in name:
+        _declared[name] = kind
+    return name
 
 
 def by_name(name: str) -> type[BaseMaterializer]:

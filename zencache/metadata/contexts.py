@@ -103,6 +103,11 @@ class RunContexts:
             self._run_context.id = self.run.id
         return self._run_context
 
+    @property
+    def pipeline_id(self) -> int | None:
+        """The id of the context of its pipeline, once anything is recorded."""
+        return self._pipeline_id
+
     def node_name(self, node: str) -> str:
         """The name of the context of a node."""
         return f"{self.run.pipeline}.{node}"

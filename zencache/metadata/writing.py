@@ -215,9 +215,10 @@ class RunWriter:
         execution_ids = self._put(protos, [], edges, [])
         nodes = self._contexts.node_ids([execution.node for execution in executions])
         outputs = {(a.id, self.run.id) for execution in executions for a in execution.outputs.values()}
-        for execution in executions:  # what another node made becomes this node's output, too
+        for execution in executions:  # what another node made becomes an output of this one, too
             if not self._is_of_same_node(execution):
-                outputs |= {(a.id, nodes[execution.node]) for a in execution.outputs.values()}
+                around = (nodes[execution.node], self._contexts.pipeline_id)
+                outputs |= {(a.id, id_) for a in execution.outputs.values() for id_ in around if id_}
         attributions = [proto.Attribution(artifact_id=a, context_id=c) for a, c in sorted(outputs)]
         associations = [
             proto.Association(execution_id=id_, context_id=nodes[execution.node])

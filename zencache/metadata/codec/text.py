@@ -75,8 +75,23 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON; what has no JSON form is kept as its ``repr``."""
-    return json.dumps(value, default=repr, separators=(",", ":"))
+    """Compact JSON; what has no JSON form is kept as its ``repr``, keys of dicts among it."""
+    try:
+        return json.dumps(value, default=repr, separators=(",", ":"))
+    except TypeError:  # a key that JSON does not have
+        return json.dumps(_with_text_keys(value), default=repr, separators=(",", ":"))
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, _JSON_KEYS) else repr(key): _with_text_keys(item)
+            for key, item in value.items()
+        }
+    return [_with_text_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_JSON_KEYS = (str, int, float, bool, type(None))
 
 
 def time_of(milliseconds: int) -> datetime:
