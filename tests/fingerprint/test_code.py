@@ -1197,19 +1197,27 @@ SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
 from zencache.fingerprint import code_of
-import logging, enum
+import logging, enum, functools
 from dataclasses import dataclass
 log = logging.getLogger(__name__)
 NAMES = {{"b", "a", "c"}}
 class Color(enum.Enum):
     RED = 1
+    @functools.cached_property
+    def shade(self): return object()
 @dataclass
 class Pair:
     left: int = 1
     tags: frozenset = frozenset({{"x", "y"}})
 def helper(pair): log.info(pair); return __name__, Color.RED
-def step(): return helper(Pair()), NAMES
+helper.order, helper._note = {{"x": 1, "y": 2}}, object()
+LINKED = {{(name, helper) for name in "abcd"}}
+def step():
+    import wave, json, csv, colorsys
+    from email import message, policy
+    return helper(Pair()), NAMES, LINKED
 def report():
+    Color.RED.shade
     for unit in code_of(step).units: print(unit.identity, unit.fingerprint)
 if __name__ == "__main__":
     report()
@@ -1231,7 +1239,7 @@ def test_neither_name_nor_folder_nor_process_nor_hash_seed_counts(tmp_path):
         return done.stdout
 
     as_main = run("1", "one.py", cwd=first.parent)
-    assert as_main.count("\n") == 6
+    assert as_main.count("\n") == 8
     assert run("2", str(second), cwd=tmp_path) == as_main
     assert run("3", "-c", "import two; two.report()", cwd=second.parent) == as_main
 

@@ -251,7 +251,7 @@ class _Graph:
             if name == "__wrapped__":
                 if value is not None:
                     node.parts.append(b"wraps" + self._value(node, value, f"what {node.name} wraps"))
-            else:
+            elif not (name.startswith("_") or name.endswith("__")):  # what frameworks note of a function
                 self._held(node, name, value)
 
     def _describe_class(self, node: _Node) -> None:

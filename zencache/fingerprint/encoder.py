@@ -12,6 +12,7 @@ import functools
 import hashlib
 import pathlib
 import re
+import sys
 import types
 import typing
 import uuid
@@ -225,7 +226,7 @@ class Encoder:
 def _hidden(value: Any) -> dict[str, Attempt] | None:
     """The attributes of an instance whose class says itself how it is pickled, and may leave some out."""
     kind = type(value)
-    if not is_user_code(kind) or not any(_is_said_by(kind, name) for name in _PICKLING):
+    if not is_user_code(kind) or not any(_may_leave_out(kind, name) for name in _PICKLING):
         return None
     slots = [
         name
@@ -240,9 +241,14 @@ def _hidden(value: Any) -> dict[str, Attempt] | None:
 _PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
-def _is_said_by(kind: type, name: str) -> bool:
-    """Whether a class, or one that it is derived from, pickles in a way of its own."""
-    return getattr(kind, name, None) is not getattr(object, name, None)
+def _may_leave_out(kind: type, name: str) -> bool:
+    """Whether a method that pickles is the user's, or that of a class of Python's own that knows no subclass.
+
+    Those of installed packages, such as pydantic's and sklearn's, take what their subclasses add.
+    """
+    owner = next((parent for parent in kind.__mro__ if name in vars(parent)), object)
+    is_pythons = owner.__module__.partition(".")[0] in sys.stdlib_module_names
+    return is_user_code(vars(owner).get(name)) or (owner is not object and is_pythons)
 
 
 def state_of(value: Any, state: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from abc import _get_dump  # type: ignore[attr-defined]
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -93,7 +94,12 @@ def members_of(kind: type) -> dict[str, Any]:
 
 def _member(member: Any) -> Any:
     """The value of a member, and the attributes that its class or somebody else gave it."""
-    more = {name: value for name, value in vars(member).items() if name not in _OF_A_MEMBER}
+    more = {
+        name: value
+        for name, value in sorted(vars(member).items())
+        if name not in _OF_A_MEMBER
+        and not isinstance(getattr(type(member), name, None), functools.cached_property)
+    }
     return (member._value_, more) if more else member._value_
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from zencache.digest import Digest, digest_file, fingerprint
 from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError
@@ -202,11 +202,8 @@ class FileFingerprints:
         try:
             return self._digest_or_raise(path)
         except OSError as error:
-            raise ConfigurationError(
-                f"A file that a step depends on cannot be read: {error.strerror or error}.",
-                facts={"file": path},
-                hint="Give this user the right to read it.",
-            ) from error
+            error.filename = path
+            _cannot_read(error)
 
     def _digest_or_raise(self, path: str) -> Digest:
         for _ in range(_ATTEMPTS):
@@ -236,11 +233,19 @@ class FileFingerprints:
         return self._known
 
 
+def _cannot_read(error: OSError) -> NoReturn:
+    raise ConfigurationError(
+        f"A file that a step depends on cannot be read: {error.strerror or error}.",
+        facts={"file": error.filename},
+        hint="Give this user the right to read it.",
+    ) from error
+
+
 def _below(path: str) -> tuple[list[Path], list[tuple[str, str]]]:
     """The files below a folder, sorted, through links as well; and its empty folders, each with no digest."""
     files: list[Path] = []
     empty: list[tuple[str, str]] = []
-    for folder, folders, names in os.walk(path, followlinks=True):
+    for folder, folders, names in os.walk(path, onerror=_cannot_read, followlinks=True):
         here = Path(folder)
         around = {os.path.realpath(each) for each in (here, *here.parents)}
         folders[:] = [name for name in folders if os.path.realpath(here / name) not in around]

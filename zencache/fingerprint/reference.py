@@ -122,7 +122,11 @@ def _installed_function(function: FunctionType) -> bytes | Parts:
     registered = [
         part for pair in (registry.items() if isinstance(registry, MappingProxyType) else ()) for part in pair
     ]
-    users = [inner for inner in (wrapped, *held, *registered) if _leads_to_user_code(inner)]
+    users: list[Any] = [
+        inner if is_named(inner) else Attempt(inner)
+        for inner in (wrapped, *held, *registered)
+        if _leads_to_user_code(inner)
+    ]
     users += [inner for inner in held if type(inner) in _PLAIN]
     if not users:
         return by_name(function)

@@ -90,8 +90,9 @@ class Scopes:
         scope = self._open.pop()
         outer = next(each for each in reversed(self._open) if each.kind != "class")
         used = {load.root for load in scope.loads}
-        for name in scope.imports.keys() - used:  # imported for what the import itself does
-            outer.loads += scope.imports[name]
+        for name, modules in scope.imports.items():
+            if name not in used:  # imported for what the import itself does
+                outer.loads += modules
         for load in scope.loads:
             if load.level is not None:
                 outer.loads.append(load)
