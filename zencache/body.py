@@ -111,7 +111,8 @@ class Body:
             self._loaded = None
             with calling(self.step, self.node, arguments, self.surroundings) as made:
                 saved = publish(made, self.surroundings)
-        except BaseException as error:
+        except BaseException as raised:
+            error = _as_raised(raised)
             return Outcome(
                 seconds=time.perf_counter() - started, error=error, traceback=traceback_text(error)
             )
@@ -127,6 +128,13 @@ class Body:
             )
         except (ArtifactUnusable, MaterializerError) as error:
             raise InputUnreadable(argument, error) from error
+
+
+def _as_raised(error: BaseException) -> BaseException:
+    """A StopIteration of the user's as it was raised: a generator turns it into a RuntimeError."""
+    cause = error.__cause__
+    is_turned = str(error) == "generator raised StopIteration" and isinstance(cause, StopIteration)
+    return cause if cause is not None and is_turned else error
 
 
 def is_failure(error: BaseException) -> bool:

@@ -190,6 +190,19 @@ class TestSteps:
         (run,) = Repository().get_runs()
         assert (run.status, statuses(run)) == ("canceled", {"told_to_end": "canceled"})
 
+    def test_one_that_stops_an_iteration_fails_with_that(self):
+        @step
+        def stopping() -> int:
+            return next(iter(()))
+
+        @pipeline
+        def flow():
+            stopping()
+
+        with pytest.raises(StepFailed, match="StopIteration") as caught:
+            flow().run()
+        assert type(caught.value.__cause__) is StopIteration
+
     def test_the_place_of_a_failure_is_told(self):
         @step
         def dividing() -> float:
@@ -331,6 +344,12 @@ class TestOnTheCommandLine:
         assert f"program.py:{line}" in done.output
         assert "ZeroDivisionError" in done.output
         assert "Traceback" not in done.output
+
+    def test_statistics_of_a_pipeline_that_is_not_there_are_an_error(self):
+        assert CliRunner().invoke(main, ["run", "program.py:typed"]).exit_code == 0
+        done = CliRunner().invoke(main, ["stats", "--pipeline", "typde"])
+        assert done.exit_code == 2
+        assert "`typed`" in done.output
 
     def test_numbers_that_json_does_not_have_are_texts(self):
         assert CliRunner().invoke(main, ["run", "program.py:strange"]).exit_code == 0

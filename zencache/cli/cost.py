@@ -22,7 +22,10 @@ def stats(pipeline: str | None, last: int, everything: bool, by_run: bool, as_js
     """Tell what steps cost, the dearest first, and how much caching saved."""
     from zencache.repository import Repository
 
-    found = Repository().stats(pipeline, None if everything else last)
+    repository = Repository()
+    found = repository.stats(pipeline, None if everything else last)
+    if pipeline is not None and not found.runs:
+        repository.get_pipeline(pipeline)  # if there is none of the name, that is what is to be told
     if as_json:
         echo_json(dataclasses.asdict(found))
         return
