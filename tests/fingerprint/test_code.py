@@ -348,6 +348,41 @@ COUNTS = {
         "A.rate = 1",
         "A.rate = 2",
     ),
+    "a class derived from a numpy scalar": (
+        "import numpy as np\nclass F(np.float64):\n    def half(self): return self / 2\nA = F(3)\n"
+        "def step(): return A.half()",
+        "self / 2",
+        "self / 3",
+    ),
+    "a class derived from a masked array": (
+        "import numpy as np\nclass M(np.ma.MaskedArray):\n    def half(self): return self / 2\n"
+        "A = np.ma.array([3]).view(M)\ndef step(): return A.half()",
+        "self / 2",
+        "self / 3",
+    ),
+    "what a class derived from a frame says is its own": (
+        "import pandas as pd\nclass G(pd.DataFrame):\n    _metadata = ['crs']\n"
+        "A = G({'x': [1]})\nA.crs = 1\ndef step(): return A.crs",
+        "A.crs = 1",
+        "A.crs = 2",
+    ),
+    "the frequency of dates": (
+        "import pandas as pd\nA = pd.DatetimeIndex(['2020-01-01', '2020-01-02', '2020-01-03'], freq='D')\n"
+        "def step(): return A.shift(1)",
+        "freq='D'",
+        "freq='24h'",
+    ),
+    "a class derived from property": (
+        "class P(property):\n    def __get__(self, one, kind=None): return 2 * super().__get__(one, kind)\n"
+        "class A:\n    n = P(lambda self: 1)\ndef step(): return A().n",
+        "return 2 *",
+        "return 3 *",
+    ),
+    "the URL of an external file": (
+        "from zencache import ExternalFile\nF = ExternalFile('a.csv')\ndef step(): return F.url",
+        "a.csv",
+        "b.csv",
+    ),
     "a variable around code without source": (
         "space = {}\nexec('def make(k):\\n    def inner(): return k\\n    return inner', space)\n"
         "step = space['make'](1)",

@@ -53,9 +53,9 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
     if isinstance(value, MethodType):
         return "method", value.__func__, value.__self__
     if isinstance(value, classmethod | staticmethod):
-        return type(value).__name__, value.__func__
+        return type(value).__name__, value.__func__, *_of_users_class(value)
     if isinstance(value, property):
-        return "property", value.fget, value.fset, value.fdel
+        return "property", value.fget, value.fset, value.fdel, *_of_users_class(value)
     if type(value) is functools.cached_property:  # apart from its docstring and its lock
         return "cached property", value.func, value.attrname
     if type(value) is functools.partialmethod:
@@ -65,11 +65,18 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
     if isinstance(value, BuiltinFunctionType | MethodWrapperType):
         return _builtin(value)
     if is_zencache(type(value)):
+        if type(value).__name__ == "ExternalFile":
+            return "external file", value.url
         entrypoint = undecorated(value)
         return by_name(type(value)) if entrypoint is value else ("step", entrypoint)
     if isinstance(value, logging.Logger):
         return "logger", value.name
     return _wrapper(value)
+
+
+def _of_users_class(value: Any) -> Parts:
+    kind = type(value)
+    return (kind, Attempt(dict(getattr(value, "__dict__", {})))) if is_user_code(kind) else ()
 
 
 def refer_from_code(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:

@@ -7,6 +7,8 @@ import io
 import sys
 from typing import Any
 
+from zencache.fingerprint.ownership import is_user_code
+
 Parts = tuple[Any, ...]
 
 
@@ -26,19 +28,20 @@ def _numpy(value: Any, numpy: Any) -> Parts | None:
     if isinstance(value, numpy.ndarray):
         return _array(value, numpy)
     if isinstance(value, numpy.generic):
-        return ("numpy scalar", *_array(numpy.asarray(value), numpy))
+        return ("numpy scalar", *_array(numpy.asarray(value), numpy), *_of_users_class(value))
     if isinstance(value, numpy.dtype):
         return ("dtype", *_dtype(value))
     if isinstance(value, numpy.random.Generator):
-        return "generator", value.bit_generator.state
+        return "generator", value.bit_generator.state, *_of_users_class(value)
     if isinstance(value, numpy.random.RandomState):
-        return "generator", value.get_state(legacy=False)
+        return "generator", value.get_state(legacy=False), *_of_users_class(value)
     return None
 
 
 def _array(value: Any, numpy: Any) -> Parts:
     if isinstance(value, numpy.ma.MaskedArray):
-        return "masked", numpy.ma.getmaskarray(value), numpy.asarray(value.filled()), value.fill_value
+        users: Parts = (type(value),) if is_user_code(type(value)) else ()
+        return "masked", numpy.ma.getmaskarray(value), numpy.asarray(value.filled()), value.fill_value, *users
     kind = () if isinstance(value, numpy.memmap) else _subclass(value, numpy.ndarray)
     plain = value.view(numpy.ndarray)
     if value.dtype.hasobject or value.dtype.kind == "T":
@@ -47,6 +50,12 @@ def _array(value: Any, numpy: Any) -> Parts:
     payload = flat.view(numpy.uint8) if flat.nbytes else b""
     # Hashed where it lies: an array may be too large for copies.
     return ("array", *kind, *_dtype(value.dtype), plain.shape, hashlib.sha256(payload).digest())
+
+
+def _of_users_class(value: Any) -> Parts:
+    """The class of the user's that a value is of, and what that adds to it."""
+    kind = type(value)
+    return (kind, dict(sorted(getattr(value, "__dict__", {}).items()))) if is_user_code(kind) else ()
 
 
 def _subclass(value: Any, base: type) -> Parts:
@@ -62,19 +71,27 @@ def _dtype(dtype: Any) -> Parts:
 def _pandas(value: Any, pandas: Any) -> Parts | None:
     if isinstance(value, pandas.DataFrame):
         columns = [_column(value.iloc[:, place].array) for place in range(value.shape[1])]
-        return "frame", type(value), value.index, value.columns, columns, value.attrs
+        return "frame", type(value), value.index, value.columns, columns, value.attrs, *_metadata(value)
     if isinstance(value, pandas.Series):
-        return "series", type(value), value.name, value.index, _column(value.array), value.attrs
+        held = value.name, value.index, _column(value.array), value.attrs
+        return "series", type(value), *held, *_metadata(value)
     if isinstance(value, pandas.MultiIndex):
         levels = [value.get_level_values(place) for place in range(value.nlevels)]
         return "index", list(value.names), levels
     if isinstance(value, pandas.Index):
-        return "index", value.name, _column(value.array)
+        frequency = getattr(value, "freq", None)  # of dates, which moves them
+        return "index", value.name, _column(value.array), *(() if frequency is None else (str(frequency),))
     if isinstance(value, pandas.api.extensions.ExtensionArray):
         return ("column", *_column(value))
     if value is pandas.NA or value is pandas.NaT:
         return "missing", str(value)
     return None
+
+
+def _metadata(value: Any) -> Parts:
+    """The attributes that a subclass of a frame or series says are its own."""
+    names = [name for name in type(value)._metadata if name != "_name"]
+    return ({name: getattr(value, name, None) for name in names},) if names else ()
 
 
 def _column(column: Any) -> Parts:
