@@ -7,6 +7,7 @@ no module name, path or time, so that a key is the same wherever the same code r
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from zencache.fingerprint import (
     is_user_code,
     value_fingerprint,
 )
+from zencache.fingerprint.namespace import is_installed
 from zencache.materializer import (
     BaseMaterializer,
     by_name,
@@ -261,6 +263,8 @@ class KeyMaker:
         module, _, qualname = python_type.partition(":")
         # A class of that name is taken for it, since a module that moves must not run everything anew.
         if module == "builtins" or getattr(declared, "__qualname__", None) == qualname:
+            return ()
+        if module not in sys.modules and is_installed(module):  # a cached run needs no TensorFlow
             return ()
         try:
             kind = type_by_name(python_type)

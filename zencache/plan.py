@@ -286,9 +286,7 @@ class _Planner:
             return None
         if earlier.source_id is not None:
             earlier = next(iter(self._read.executions_by_id([earlier.source_id])), earlier)
-        elif (
-            earlier.status is not Status.COMPLETED
-        ):  # how long it took until it failed or was killed tells little
+        elif earlier.status is not Status.COMPLETED:  # until it failed, or was killed
             every = self._read.executions_of_type(earlier.step)
             completed = [one.duration for one in every if one.status is Status.COMPLETED]
             return completed[-1] if completed else None
