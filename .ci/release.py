@@ -126,7 +126,8 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         print("A dry run: .ci/run was not run and nothing was tagged. Go on with --tag.")
         return 0
     git(root, "tag", "--annotate", tag, "--message", f"zencache {version_of(root)}")
-    print(f"Tagged {tag}. By hand: see that `pip index versions zencache` shows this project; git push origin {tag}; python -m twine upload dist/*")
+    print(f"Tagged {tag}. By hand, once `pip index versions zencache` shows this project and no other:")
+    print(f"git push origin {tag}; python -m twine upload dist/*")
     return 0
 
 
