@@ -383,6 +383,22 @@ COUNTS = {
         "a.csv",
         "b.csv",
     ),
+    "a function that beartype checks": (
+        "from beartype import beartype\n@beartype\ndef f(n: int): return n + 1\ndef step(): return f(1)",
+        "n + 1",
+        "n + 2",
+    ),
+    "an annotation that beartype checks": (
+        "from beartype import beartype\n@beartype\ndef f(n: int): return n + 1\ndef step(): return f(1)",
+        "n: int",
+        "n: float",
+    ),
+    "how beartype checks": (
+        "from beartype import beartype, BeartypeConf\n@beartype(conf=BeartypeConf(is_pep484_tower=True))\n"
+        "def f(n: float): return n\ndef step(): return f(1)",
+        "is_pep484_tower=True",
+        "is_pep484_tower=False",
+    ),
     "a variable around code without source": (
         "space = {}\nexec('def make(k):\\n    def inner(): return k\\n    return inner', space)\n"
         "step = space['make'](1)",
@@ -1232,7 +1248,7 @@ SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
 from zencache.fingerprint import code_of
-import logging, enum, functools
+import beartype, logging, enum, functools
 from dataclasses import dataclass
 log = logging.getLogger(__name__)
 NAMES = {{"b", "a", "c"}}
@@ -1245,12 +1261,14 @@ class Pair:
     left: int = 1
     tags: frozenset = frozenset({{"x", "y"}})
 def helper(pair): log.info(pair); return __name__, Color.RED
+@beartype.beartype
+def checked(n: int): return n
 helper.order, helper._note = {{"x": 1, "y": 2}}, object()
 LINKED = {{(name, helper) for name in "abcd"}}
 def step():
     import wave, json, csv, colorsys
     from email import message, policy
-    return helper(Pair()), NAMES, LINKED
+    return helper(Pair()), NAMES, LINKED, checked(1)
 def report():
     Color.RED.shade
     for unit in code_of(step).units: print(unit.identity, unit.fingerprint)
@@ -1274,7 +1292,7 @@ def test_neither_name_nor_folder_nor_process_nor_hash_seed_counts(tmp_path):
         return done.stdout
 
     as_main = run("1", "one.py", cwd=first.parent)
-    assert as_main.count("\n") == 8
+    assert as_main.count("\n") == 11
     assert run("2", str(second), cwd=tmp_path) == as_main
     assert run("3", "-c", "import two; two.report()", cwd=second.parent) == as_main
 

@@ -35,7 +35,7 @@ from zencache.fingerprint.part import (
     quoted_names,
     text_of,
 )
-from zencache.fingerprint.reading import is_generated, read_function
+from zencache.fingerprint.reading import checked_by_beartype, is_generated, read_function
 from zencache.fingerprint.reference import by_name, is_named, refer_from_code, undecorated
 from zencache.fingerprint.scope import GLOBAL, Reference
 from zencache.fingerprint.source import has_changed_source
@@ -216,6 +216,13 @@ class _Graph:
     # -- what each kind of unit says
 
     def _describe_function(self, node: _Node) -> None:
+        checked = checked_by_beartype(node.target)
+        if checked is not None:
+            wrapped, how = checked
+            node.parts.append(encode(("beartype", how)) + self._value(node, wrapped, node.name))
+            if has_part(wrapped, Part.ANNOTATIONS):
+                node.parts.append(node.link(self._part_node(CodePart(Part.ANNOTATIONS, wrapped))))
+            return
         self._describe_text(node)
         node.parts += [b"default" + token for token in self._defaults(node)]
         self._describe_surroundings(node)

@@ -39,6 +39,17 @@ def is_generated(function: FunctionType) -> bool:
     return is_by_attrs or not read_function(function).has_source
 
 
+def checked_by_beartype(function: FunctionType) -> tuple[Any, str] | None:
+    """The function that a wrapper of beartype checks, and how it is configured; None for any other function.
+
+    The wrapper is made from text that names objects by their addresses.
+    """
+    wrapped = function.__dict__.get("__wrapped__")
+    if wrapped is None or not function.__code__.co_filename.startswith("<@beartype("):
+        return None
+    return wrapped, repr((function.__kwdefaults__ or {}).get("__beartype_conf"))
+
+
 def _read(function: FunctionType, code: CodeType) -> Reading:
     candidates = function_syntaxes(function, decorators_of(function.__globals__))
     if not candidates:
