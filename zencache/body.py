@@ -133,8 +133,9 @@ class Body:
 def _as_raised(error: BaseException) -> BaseException:
     """A StopIteration of the user's as it was raised: a generator turns it into a RuntimeError."""
     cause = error.__cause__
-    is_turned = str(error) == "generator raised StopIteration" and isinstance(cause, StopIteration)
-    return cause if cause is not None and is_turned else error
+    if type(error) is RuntimeError and isinstance(cause, StopIteration):
+        return cause if str(error) == "generator raised StopIteration" else error
+    return error
 
 
 def is_failure(error: BaseException) -> bool:
