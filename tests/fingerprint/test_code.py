@@ -939,6 +939,13 @@ def test_a_module_that_is_imported_for_what_that_does_counts(load, body):
     assert key(code_of(first.step)) != key(code_of(other.step))
 
 
+def test_the_source_of_a_module_counts_where_it_is_read(load):
+    main = "import inspect\nfrom . import plug\ndef step(): return inspect.getsource(plug)"
+    first, same, other = (load({"main.py": main, "plug.py": f"# {word}\n"}) for word in ("one", "one", "two"))
+    assert key(code_of(first.step)) == key(code_of(same.step))
+    assert key(code_of(first.step)) != key(code_of(other.step))
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_helper_in_another_module_counts_by_every_route(load, route):
     def files(helpers: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def has_part(target: Any, kind: Part) -> bool:
         return isinstance(target, type) and bool(type.__subclasses__(target))
     if kind is Part.ORDER:
         return isinstance(target, type | ModuleType)
-    return not isinstance(target, ModuleType)
+    return True
 
 
 def text_of(part: CodePart) -> str:
