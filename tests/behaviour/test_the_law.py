@@ -128,9 +128,9 @@ def test_a_cached_run_returns_the_same_artifacts_as_a_fresh_run(project):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_a_cached_run_returns_the_same_artifacts_as_a_fresh_run_400_times(project):
-    law(400)()
+@pytest.mark.timeout(900)
+def test_a_cached_run_returns_the_same_artifacts_as_a_fresh_run_150_times(project):
+    law(150)()
 
 
 @pytest.mark.parametrize("forgotten", ["parameter ", "input ", "code"])
