@@ -66,8 +66,8 @@ def test_a_run_with_threads_returns_what_a_sequential_one_returns(project, threa
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_run_with_threads_returns_what_a_sequential_one_returns_200_times(project, threads):
-    law(200, threads, on_disk=False)
+def test_a_run_with_threads_returns_what_a_sequential_one_returns_100_times(project, threads):
+    law(100, threads, on_disk=False)
 
 
 @pytest.mark.slow

@@ -597,7 +597,7 @@ def test_a_plan_agrees_with_the_run_after_it():
 
 @pytest.mark.slow
 def test_a_plan_agrees_with_the_run_after_it_many_times():
-    on_random_cases(240, check_agreement, programs(), CHANGES)
+    on_random_cases(120, check_agreement, programs(), CHANGES)
 
 
 # The same for what lies outside of the graph: code, files, policies and entries that have grown too old.
@@ -678,7 +678,7 @@ def test_a_plan_agrees_with_the_run_after_edits_of_code_files_and_policies():
 
 @pytest.mark.slow
 def test_a_plan_agrees_with_the_run_after_edits_of_code_files_and_policies_many_times():
-    on_random_cases(180, check_agreement_outside, SITUATIONS, st.data())
+    on_random_cases(100, check_agreement_outside, SITUATIONS, st.data())
     assert seen >= {
         ("upper", "HIT"),
         ("upper", "MISS"),

@@ -192,4 +192,4 @@ def test_files_of_stored_folders(project):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_files_of_stored_folders_many_times(project):
-    fuzz_stored_files(range(100, 250))
+    fuzz_stored_files(range(100, 180))
