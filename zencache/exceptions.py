@@ -206,10 +206,15 @@ class StepFailed(ZencacheError):
 
 def last_line(error: BaseException, function: Callable[..., Any]) -> str | None:
     """``file:line`` of the last line in the file of a function on the way to an error."""
-    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
+    line = line_in(file, error)
+    return f"{file}:{line}" if line else None
+
+
+def line_in(file: str, error: BaseException) -> int | None:
+    """The last line in a file on the way to an error."""
     places = traceback.walk_tb(error.__traceback__)
-    lines = [number for frame, number in places if frame.f_code.co_filename == file]
-    return f"{file}:{lines[-1]}" if lines else None
+    return next((line for frame, line in reversed([*places]) if frame.f_code.co_filename == file), None)
 
 
 def error_text(error: BaseException) -> str:

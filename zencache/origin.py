@@ -18,7 +18,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from zencache.declaration import Declaration
-from zencache.exceptions import ConfigurationError, NotFoundError, ZencacheError, error_text, nearest
+from zencache.exceptions import (
+    ConfigurationError,
+    NotFoundError,
+    ZencacheError,
+    error_text,
+    line_in,
+    nearest,
+)
 from zencache.step_function import Step
 
 _MISSING = object()
@@ -258,8 +265,7 @@ def _broken(error: Exception, file: str) -> ConfigurationError:
 
 def _last_line(error: BaseException, file: Path) -> int | None:
     """The last line of the file itself on the way to an error."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    return lines[-1] if lines else getattr(error, "lineno", None)
+    return line_in(str(file), error) or getattr(error, "lineno", None)
 
 
 def _last_place(error: BaseException) -> str | None:

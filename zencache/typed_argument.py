@@ -47,20 +47,19 @@ def typed_arguments(function: Callable[..., Any], texts: Mapping[str, str]) -> d
 
 
 def _typed(text: str, annotation: Any, name: str, *, is_needed: bool = True) -> Any:
-    for value in _readings(text):
+    readings = list(_readings(text))
+    for value in readings:
         if fits(value, annotation):
             return value
-    from pydantic import ConfigDict, TypeAdapter
+    from pydantic import TypeAdapter
 
-    for given in _readings(text):
+    for value in readings:
         try:
-            return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
-                given
-            )
+            return TypeAdapter(annotation).validate_python(value)
         except Exception:  # of validation, or of an annotation that pydantic has no reading for
             continue
     if not is_needed:
-        return next(_readings(text))
+        return readings[0]
     raise ConfigurationError(
         "A value does not fit the annotation of its parameter.",
         facts={"parameter": name, "expected": type_text(annotation), "found": repr(text)},

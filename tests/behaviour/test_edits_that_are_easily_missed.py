@@ -24,6 +24,11 @@ if __name__ == "__main__":
     print(json.dumps([{n: s.status for n, s in run.steps.items()}, values(run), values(fresh)]))
 """
 
+
+def program(head, wire):
+    return MAIN.replace("HEAD", head).replace("WIRE", wire)
+
+
 # ruff: noqa: E501  # the texts of modules
 # name: head, wiring, what is replaced by what
 CASES = {
@@ -74,7 +79,7 @@ CASES = {
 def test_the_edit_is_seen(project: Path, run_script, case):
     head, wire, (old, new) = CASES[case]
     (project / "plug.py").write_text("N = 1\n")
-    text = MAIN.replace("HEAD", head).replace("WIRE", wire)
+    text = program(head, wire)
     assert (old in text) != (old in "N = 1\n")
     before, again = (json.loads(run_script(text).stdout) for _ in range(2))
     assert set(again[0].values()) == {"cached"}
@@ -92,7 +97,7 @@ def test_which_file_holds_what_counts(project: Path, run_script, names):
         f"@step(cache_policy=CachePolicy(file_dependencies={names!r}))\n"
         "def work() -> str: return Path('a.txt').read_text() + Path('b.txt').read_text()"
     )
-    text = MAIN.replace("HEAD", head).replace("WIRE", "work()")
+    text = program(head, "work()")
     for a, b in (("1", "2"), ("2", "1")):
         (project / "a.txt").write_text(a)
         (project / "b.txt").write_text(b)
@@ -103,7 +108,7 @@ def test_which_file_holds_what_counts(project: Path, run_script, names):
 
 def test_files_behind_a_link_in_an_external_folder_count(project: Path, run_script):
     head = "@step\ndef work(x: Path) -> str: return ''.join(p.read_text() for p in sorted(x.glob('*/*')) if p.is_file())"
-    text = MAIN.replace("HEAD", head).replace("WIRE", "work(ExternalFile('data'))")
+    text = program(head, "work(ExternalFile('data'))")
     (project / "elsewhere").mkdir()
     (project / "data").mkdir()
     (project / "data" / "link").symlink_to(project / "elsewhere")
@@ -117,7 +122,7 @@ def test_files_behind_a_link_in_an_external_folder_count(project: Path, run_scri
 
 def test_an_empty_folder_in_an_external_folder_counts(project: Path, run_script):
     head = "import os\n@step\ndef work(x: Path) -> list: return sorted(os.listdir(x))"
-    text = MAIN.replace("HEAD", head).replace("WIRE", "work(ExternalFile('data'))")
+    text = program(head, "work(ExternalFile('data'))")
     (project / "data" / "cats").mkdir(parents=True)
     (project / "data" / "cats" / "1.txt").write_text("a")
     for folder in ("dogs", "mice"):

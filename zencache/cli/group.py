@@ -47,10 +47,8 @@ class Commands(click.Group):
             else:
                 click.echo(f"Error: {visible(str(error), keep=_NEWLINE)}", err=True)
             context.exit(FAILED if isinstance(error, StepFailed) else WRONG_USAGE)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BrokenPipeError:  # `| head`: click ends quietly
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click knows what to do, with `| head` too
         except Exception as error:
             if context.params.get("debug"):
                 raise

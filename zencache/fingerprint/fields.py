@@ -21,7 +21,15 @@ _OF_A_DATACLASS_FIELD = (
     *("type", "default", "default_factory", "init", "repr", "hash", "compare", "kw_only"),
     "metadata",
 )
-_OF_A_DATACLASS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+# What a dataclass is told -> the usual.
+_OF_A_DATACLASS = {
+    "init": True,
+    "repr": True,
+    "eq": True,
+    "order": False,
+    "unsafe_hash": False,
+    "frozen": False,
+}
 
 
 def is_local(kind: type) -> bool:
@@ -35,7 +43,7 @@ def fields_of(kind: type) -> Named:
     for name, field in _dict(contents, "__dataclass_fields__"):
         yield from _parts(name, field, _OF_A_DATACLASS_FIELD)
         yield f"{name}.kind", getattr(getattr(field, "_field_type", None), "name", None)
-    yield from _parts("dataclass", contents.get("__dataclass_params__"), _OF_A_DATACLASS)
+    yield from _parts("dataclass", contents.get("__dataclass_params__"), tuple(_OF_A_DATACLASS))
     for name, field in _dict(contents, "__pydantic_fields__") or _dict(contents, "model_fields"):
         yield from _parts(name, field, _OF_A_MODEL_FIELD)
     for name, attribute in _dict(contents, "__private_attributes__"):
@@ -59,7 +67,6 @@ def defaults_of(kind: type) -> tuple[tuple[str, Any], ...]:
 
 _GIVEN = (".default", ".default_factory", ".metadata", ".attribute")
 _SWITCHES = {"init": True, "repr": True, "hash": None, "compare": True, "kw_only": False}
-_OF_CLASSES = {"init": True, "repr": True, "eq": True, "order": False, "unsafe_hash": False, "frozen": False}
 
 
 def _switches(kind: type) -> Named:
@@ -71,7 +78,7 @@ def _switches(kind: type) -> Named:
             if value is not usual and value is not dataclasses.MISSING:
                 yield f"{name}.{switch}", value
     parameters = contents.get("__dataclass_params__")
-    for switch, usual in _OF_CLASSES.items() if parameters is not None else ():
+    for switch, usual in _OF_A_DATACLASS.items() if parameters is not None else ():
         if getattr(parameters, switch, usual) is not usual:
             yield f"dataclass.{switch}", getattr(parameters, switch)
 

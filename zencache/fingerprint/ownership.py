@@ -41,6 +41,12 @@ def is_user_code(obj: Any) -> bool:
     return False
 
 
+def added_by_user(value: Any) -> tuple[Any, ...]:
+    """The class of a value and the attributes that it holds, if it is a class of the user's; else empty."""
+    kind = type(value)
+    return (kind, dict(sorted(getattr(value, "__dict__", {}).items()))) if is_user_code(kind) else ()
+
+
 def is_zencache(obj: Any) -> bool:
     """Whether an object, or the type of an instance, is defined by zencache."""
     module = getattr(obj, "__module__", None)

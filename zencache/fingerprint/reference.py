@@ -23,7 +23,7 @@ from typing import Any
 from zencache.class_annotation import module_of
 from zencache.digest import encode
 from zencache.fingerprint.encoder import Attempt, Parts
-from zencache.fingerprint.ownership import is_user_code, is_zencache
+from zencache.fingerprint.ownership import added_by_user, is_user_code, is_zencache
 from zencache.fingerprint.part import CodePart, Part, has_part
 
 _LOCKS = (_thread.LockType, _thread.RLock)
@@ -53,9 +53,9 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
     if isinstance(value, MethodType):
         return "method", value.__func__, value.__self__
     if isinstance(value, classmethod | staticmethod):
-        return type(value).__name__, value.__func__, *_of_users_class(value)
+        return type(value).__name__, value.__func__, *map(Attempt, added_by_user(value))
     if isinstance(value, property):
-        return "property", value.fget, value.fset, value.fdel, *_of_users_class(value)
+        return "property", value.fget, value.fset, value.fdel, *map(Attempt, added_by_user(value))
     if type(value) is functools.cached_property:  # apart from its docstring and its lock
         return "cached property", value.func, value.attrname
     if type(value) is functools.partialmethod:
@@ -72,11 +72,6 @@ def refer(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
     if isinstance(value, logging.Logger):
         return "logger", value.name
     return _wrapper(value)
-
-
-def _of_users_class(value: Any) -> Parts:
-    kind = type(value)
-    return (kind, Attempt(dict(getattr(value, "__dict__", {})))) if is_user_code(kind) else ()
 
 
 def refer_from_code(value: Any, link: Callable[[Any], bytes]) -> bytes | Parts | None:
@@ -215,6 +210,5 @@ def _wrapper(value: Any) -> bytes | Parts | None:
         return None
     wrapped = getattr(value, "__wrapped__", None) if callable(value) else None
     if wrapped is not None:
-        by = getattr(value, "_self_wrapper", None)  # what a wrapper of `wrapt` calls
-        return ("wrapper", kind, wrapped, by) if is_user_code(by) else ("wrapper", kind, wrapped)
+        return "wrapper", kind, wrapped
     return None

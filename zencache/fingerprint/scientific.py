@@ -7,7 +7,7 @@ import io
 import sys
 from typing import Any
 
-from zencache.fingerprint.ownership import is_user_code
+from zencache.fingerprint.ownership import added_by_user
 
 Parts = tuple[Any, ...]
 
@@ -28,19 +28,19 @@ def _numpy(value: Any, numpy: Any) -> Parts | None:
     if isinstance(value, numpy.ndarray):
         return _array(value, numpy)
     if isinstance(value, numpy.generic):
-        return ("numpy scalar", *_array(numpy.asarray(value), numpy), *_of_users_class(value))
+        return ("numpy scalar", *_array(numpy.asarray(value), numpy), *added_by_user(value))
     if isinstance(value, numpy.dtype):
         return ("dtype", *_dtype(value))
     if isinstance(value, numpy.random.Generator):
-        return "generator", value.bit_generator.state, *_of_users_class(value)
+        return "generator", value.bit_generator.state, *added_by_user(value)
     if isinstance(value, numpy.random.RandomState):
-        return "generator", value.get_state(legacy=False), *_of_users_class(value)
+        return "generator", value.get_state(legacy=False), *added_by_user(value)
     return None
 
 
 def _array(value: Any, numpy: Any) -> Parts:
     if isinstance(value, numpy.ma.MaskedArray):
-        users: Parts = (type(value),) if is_user_code(type(value)) else ()
+        users = added_by_user(value)[:1]
         return "masked", numpy.ma.getmaskarray(value), numpy.asarray(value.filled()), value.fill_value, *users
     kind = () if isinstance(value, numpy.memmap) else _subclass(value, numpy.ndarray)
     plain = value.view(numpy.ndarray)
@@ -50,12 +50,6 @@ def _array(value: Any, numpy: Any) -> Parts:
     payload = flat.view(numpy.uint8) if flat.nbytes else b""
     # Hashed where it lies: an array may be too large for copies.
     return ("array", *kind, *_dtype(value.dtype), plain.shape, hashlib.sha256(payload).digest())
-
-
-def _of_users_class(value: Any) -> Parts:
-    """The class of the user's that a value is of, and what that adds to it."""
-    kind = type(value)
-    return (kind, dict(sorted(getattr(value, "__dict__", {}).items()))) if is_user_code(kind) else ()
 
 
 def _subclass(value: Any, base: type) -> Parts:
